@@ -1,0 +1,1 @@
+"""Units of work and how they run, without any orchestrator."""

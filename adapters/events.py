@@ -1,0 +1,189 @@
+"""What a run says while it runs: newline-delimited JSON, versioned, one event a line.
+
+An event is a plain dict with ``fairlead`` (the version of this format), ``kind`` and ``time`` (seconds since the
+epoch), and the fields of its kind, typed below. A program that cannot import this module writes the same lines with any
+JSON encoder; a reader ignores kinds and fields that it does not know, so that old hosts can follow new runs.
+
+Only the standard library is used, and as little of it as can be, because every child process imports this first. The
+module does not move events anywhere: see ``isolation`` for that, and ``host`` for who receives them.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from logging import LogRecord
+    from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
+
+    class LogEvent(TypedDict):
+        """A record of Python's logging, level and logger name kept."""
+
+        fairlead: int
+        time: float
+        kind: Literal["log"]
+        level: int
+        logger: str
+        message: str
+        traceback: NotRequired[str]
+
+    class OutputEvent(TypedDict):
+        """A line that the run printed, without its line ending."""
+
+        fairlead: int
+        time: float
+        kind: Literal["output"]
+        stream: Literal["stdout", "stderr"]
+        line: str
+
+    class MonitorEvent(TypedDict):
+        """A monitor message, valid by the contract of the app that sent it."""
+
+        fairlead: int
+        time: float
+        kind: Literal["monitor"]
+        data: Any
+
+    class ProgressEvent(TypedDict):
+        """How much is done, from 0 to 1."""
+
+        fairlead: int
+        time: float
+        kind: Literal["progress"]
+        fraction: float
+        text: str
+
+    class HeartbeatEvent(TypedDict):
+        """The run is alive and has nothing else to say."""
+
+        fairlead: int
+        time: float
+        kind: Literal["heartbeat"]
+
+    class ReturnedEvent(TypedDict):
+        """The last event of a run that worked: the JSON value that it returned. Consumed by the isolation."""
+
+        fairlead: int
+        time: float
+        kind: Literal["returned"]
+        value: Any
+
+    class RaisedEvent(TypedDict):
+        """The last event of a run that raised. Consumed by the isolation."""
+
+        fairlead: int
+        time: float
+        kind: Literal["raised"]
+        exception: str
+        message: str
+        traceback: str
+        problems: NotRequired[list[dict[str, str]]]
+
+    Event: TypeAlias = (
+        LogEvent | OutputEvent | MonitorEvent | ProgressEvent | HeartbeatEvent | ReturnedEvent | RaisedEvent
+    )
+
+VERSION = 1
+
+
+def log_record(level: int, logger: str, message: str, traceback: str | None = None) -> LogEvent:
+    """Make the event of a log record; ``level`` is a number of Python's logging."""
+    event: LogEvent = {
+        "fairlead": VERSION,
+        "kind": "log",
+        "time": time.time(),
+        "level": level,
+        "logger": logger,
+        "message": message,
+    }
+    if traceback is not None:
+        event["traceback"] = traceback
+    return event
+
+
+def of_record(record: LogRecord) -> LogEvent:
+    """Make the event of a record of Python's logging."""
+    text = None
+    if record.exc_info:
+        import traceback
+
+        text = "".join(traceback.format_exception(*record.exc_info))
+    return log_record(record.levelno, record.name, record.getMessage(), text)
+
+
+def output(stream: Literal["stdout", "stderr"], line: str) -> OutputEvent:
+    """Make the event of a printed line."""
+    return {"fairlead": VERSION, "kind": "output", "time": time.time(), "stream": stream, "line": line}
+
+
+def monitor(data: Any) -> MonitorEvent:
+    """Make the event of a monitor message, any JSON data."""
+    return {"fairlead": VERSION, "kind": "monitor", "time": time.time(), "data": data}
+
+
+def progress(fraction: float, text: str = "") -> ProgressEvent:
+    """Make the event of a step forward; a ``fraction`` outside 0 to 1 is moved to the nearer end."""
+    return {
+        "fairlead": VERSION,
+        "kind": "progress",
+        "time": time.time(),
+        "fraction": min(max(fraction, 0.0), 1.0),
+        "text": text,
+    }
+
+
+def heartbeat() -> HeartbeatEvent:
+    """Make the event of a sign of life."""
+    return {"fairlead": VERSION, "kind": "heartbeat", "time": time.time()}
+
+
+def returned(value: Any) -> ReturnedEvent:
+    """Make the event that ends a run with its return value, any JSON data."""
+    return {"fairlead": VERSION, "kind": "returned", "time": time.time(), "value": value}
+
+
+def raised(error: BaseException) -> RaisedEvent:
+    """Make the event that ends a run with an exception; a contract error takes its problems along."""
+    event: RaisedEvent = {
+        "fairlead": VERSION,
+        "kind": "raised",
+        "time": time.time(),
+        "exception": qualified_name(type(error)),
+        "message": str(error),
+        "traceback": format_traceback(error),
+    }
+    problems = getattr(error, "problems", None)
+    if problems is not None:
+        event["problems"] = [vars(problem) for problem in problems]
+    return event
+
+
+def format_traceback(error: BaseException) -> str:
+    """Return the traceback of an app's exception, from the app's first frame on."""
+    import traceback
+
+    frame = error.__traceback__
+    while frame and frame.tb_next and frame.tb_frame.f_globals.get("__name__", "").startswith("fairlead.adapters"):
+        frame = frame.tb_next
+    return "".join(traceback.format_exception(type(error), error, frame))
+
+
+def qualified_name(cls: type) -> str:
+    """Return the name by which a traceback shows an exception class: with its module unless that is builtin."""
+    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+
+
+def encode(event: Event) -> bytes:
+    """Return the event as one line of UTF-8 JSON, line ending included."""
+    return json.dumps(event, separators=(",", ":")).encode() + b"\n"
+
+
+def decode(line: bytes) -> Event:
+    """Read one line; raises ValueError for what is not an event of this format."""
+    event = json.loads(line)
+    if not isinstance(event, dict) or not isinstance(event.get("fairlead"), int) or "kind" not in event:
+        msg = "not an event: an object with 'fairlead' (a version number) and 'kind' was expected"
+        raise ValueError(msg)
+    return event  # type: ignore[return-value]  # kinds are matched by the reader, unknown ones ignored

@@ -1,0 +1,138 @@
+"""What makes two pieces of work the same: one BLAKE3 digest over a canonical encoding of everything that matters.
+
+`fingerprint` takes a document: a tree of mappings, lists and scalars that names all that a result depends on. The
+encoding tags each value with its type and length, so that no two different documents encode alike:
+
+- the order of a mapping's keys does not matter, that of a list does; tuples are lists; sets are sorted;
+- ``1``, ``1.0``, ``True`` and ``"1"`` differ; NaN equals NaN; ``-0.0`` differs from ``0.0``;
+- what has no meaning on another machine (an open file, a function) raises `NotFingerprintable` with the path to it.
+
+`source_tree` is the identity of an app's code. The module does not know what belongs in a document: each kind of unit
+says that itself.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import struct
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+from fairlead.adapters import storage
+from fairlead.adapters.errors import NotFingerprintable, Problem
+
+IGNORED_FOLDERS = frozenset({"__pycache__", "node_modules", "venv"})
+"""Folders that are not part of an app's source, besides every hidden one (``.git``, ``.venv``, ``.pytest_cache``)."""
+IGNORED_SUFFIXES = (".pyc", ".pyo", ".egg-info")
+
+
+def fingerprint(document: Mapping[str, Any]) -> str:
+    """Return the fingerprint of a document, 64 hexadecimal digits.
+
+    Raises `NotFingerprintable` for a value that cannot be encoded, naming the path to it.
+    """
+    from blake3 import blake3
+
+    encoded = bytearray()
+    _encode(document, encoded, "")
+    return blake3(encoded).hexdigest()
+
+
+def source_tree(folder: str | os.PathLike[str]) -> str:
+    """Return the digest of an app's source: every file's POSIX path in the folder, NUL, and the digest of its bytes.
+
+    Hidden files and folders, `IGNORED_FOLDERS` and `IGNORED_SUFFIXES` do not count, nor do modes and times. A link to a
+    file counts as that file; links to folders are not followed. Raises FileNotFoundError if there is no such folder.
+    """
+    from blake3 import blake3
+
+    hasher = blake3()
+    for name, path in sorted(_source_files(os.fspath(folder), "")):
+        hasher.update(f"{name}\0{storage.digest_local(path)}\n".encode("utf-8", "surrogateescape"))
+    return hasher.hexdigest()
+
+
+def _source_files(folder: str, prefix: str) -> list[tuple[str, str]]:
+    files: list[tuple[str, str]] = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = entry.name
+            if name.startswith(".") or name.endswith(IGNORED_SUFFIXES):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                if name not in IGNORED_FOLDERS:
+                    files += _source_files(entry.path, f"{prefix}{name}/")
+            elif entry.is_file():
+                files.append((prefix + name, entry.path))
+    return files
+
+
+def _encode(value: Any, out: bytearray, path: str) -> None:
+    encoder = _ENCODERS.get(type(value)) or next((encoder for base, encoder in _BASES if isinstance(value, base)), None)
+    if encoder is None:
+        name = f"{type(value).__module__}.{type(value).__qualname__}"
+        raise NotFingerprintable(
+            Problem(
+                where=path.lstrip(".") or "the value",
+                found=f"a {name} has no identity that holds on another machine",
+                expected="JSON data, bytes, dates, sets and mappings of these",
+                remedy="Pass the data that it stands for.",
+            )
+        )
+    encoder(value, out, path)
+
+
+def _sized(tag: bytes, body: bytes, out: bytearray) -> None:
+    out += tag + struct.pack(">Q", len(body)) + body
+
+
+def _encode_float(value: float, out: bytearray, _path: str) -> None:
+    out += b"f" + struct.pack(">d", float("nan") if value != value else value)  # noqa: PLR0124 (only NaN differs from itself)
+
+
+def _encode_list(value: Any, out: bytearray, path: str) -> None:
+    out += b"l" + struct.pack(">Q", len(value))
+    for index, item in enumerate(value):
+        _encode(item, out, f"{path}[{index}]")
+
+
+def _encode_mapping(value: Mapping[Any, Any], out: bytearray, path: str) -> None:
+    items: list[tuple[bytes, Any, Any]] = []
+    for key, item in value.items():
+        name = bytearray()
+        _encode(key, name, f"{path}, key {key!r}")
+        items.append((bytes(name), key, item))
+    items.sort(key=lambda item: item[0])
+    out += b"m" + struct.pack(">Q", len(items))
+    for encoded, key, item in items:
+        out += encoded
+        _encode(item, out, f"{path}.{key}")
+
+
+def _encode_set(value: AbstractSet[Any], out: bytearray, path: str) -> None:
+    items: list[bytes] = []
+    for item in value:
+        encoded = bytearray()
+        _encode(item, encoded, f"{path}, member {item!r}")
+        items.append(bytes(encoded))
+    _sized(b"S", b"".join(sorted(items)), out)
+
+
+_ENCODERS: dict[type, Callable[[Any, bytearray, str], None]] = {
+    type(None): lambda _value, out, _path: out.extend(b"n"),
+    bool: lambda value, out, _path: out.extend(b"t" if value else b"u"),
+    int: lambda value, out, _path: _sized(b"i", b"%d" % value, out),
+    float: _encode_float,
+    str: lambda value, out, _path: _sized(b"s", value.encode("utf-8", "surrogatepass"), out),
+    bytes: lambda value, out, _path: _sized(b"b", value, out),
+    dt.datetime: lambda value, out, _path: _sized(b"d", value.isoformat().encode(), out),
+    dt.date: lambda value, out, _path: _sized(b"D", value.isoformat().encode(), out),
+    list: _encode_list,
+    tuple: _encode_list,
+    dict: _encode_mapping,
+    set: _encode_set,
+    frozenset: _encode_set,
+}
+_BASES: list[tuple[type, Callable[[Any, bytearray, str], None]]] = [(Mapping, _encode_mapping)]

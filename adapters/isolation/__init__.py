@@ -1,0 +1,46 @@
+"""Where a call is carried out: in this process, or in a child process that can be stopped with all it started.
+
+One protocol, `Isolation`, with one implementation a module. Names are loaded when they are first used, because every
+child process imports this package on its way to ``child``.
+"""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fairlead.adapters.isolation.child_process import ChildProcess as ChildProcess
+    from fairlead.adapters.isolation.in_process import InProcess as InProcess
+    from fairlead.adapters.isolation.protocol import Call as Call
+    from fairlead.adapters.isolation.protocol import Isolation as Isolation
+    from fairlead.adapters.isolation.protocol import Workspace as Workspace
+
+_MODULES = {
+    "Call": "protocol",
+    "ChildProcess": "child_process",
+    "InProcess": "in_process",
+    "Isolation": "protocol",
+    "Workspace": "protocol",
+}
+NAMES = ("process", "thread")
+__all__ = ["Call", "ChildProcess", "InProcess", "Isolation", "Workspace", "named"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    import importlib
+
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def named(name: str, *, silence_limit: float | None = None, output_limit: int | None = 32 << 20) -> "Isolation":
+    """Return the isolation that users call ``process`` or ``thread``; the limits are those of `ChildProcess`."""
+    if name == "process":
+        from fairlead.adapters.isolation.child_process import ChildProcess
+
+        return ChildProcess(silence_limit=silence_limit, output_limit=output_limit)
+    if name == "thread":
+        from fairlead.adapters.isolation.in_process import InProcess
+
+        return InProcess()
+    msg = f"isolation: {name!r} is not known; choose one of {', '.join(NAMES)}"
+    raise ValueError(msg)

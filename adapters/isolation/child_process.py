@@ -1,0 +1,324 @@
+"""Isolation in a child process of its own, which can be stopped with all that it started: the default in both engines.
+
+How it works: the child is started with the call on its standard input, and three pipes come back: events, standard
+output and standard error. One loop reads them line by line into the host, and looks at the deadline, at cancellation
+and at silence. However the run ends, and also if this process is killed, nothing of it lives on (see ``process_tree``).
+
+What it does not do: limit memory or processor time, hide the file system, or run in another environment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections import deque
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, Literal
+
+from fairlead.adapters import errors, events
+from fairlead.adapters.isolation import process_tree
+
+if TYPE_CHECKING:
+    from fairlead.adapters.events import Event
+    from fairlead.adapters.host import Host
+    from fairlead.adapters.isolation.protocol import Call
+
+_START = "from fairlead.adapters.isolation.child import main; main()"
+_TICK = 0.1
+_READ = 1 << 16
+_LINE_LIMIT = 1 << 15
+_TAIL_LINES = 20
+_TAIL_WIDTH = 400
+
+
+class ChildProcess:
+    """Carries each call out in a fresh interpreter."""
+
+    name = "process"
+
+    def __init__(
+        self,
+        *,
+        python: str = sys.executable,
+        silence_limit: float | None = None,
+        on_silence: Literal["report", "stop"] = "report",
+        output_limit: int | None = 32 << 20,
+        grace: float = 3.0,
+    ) -> None:
+        """Set the limits.
+
+        Args:
+            python: the interpreter; fairlead must be importable there.
+            silence_limit: seconds without any line or event after which a run counts as hung; None for no limit.
+            on_silence: whether a hung run is reported in the log or stopped (`Hung`).
+            output_limit: bytes of standard output and error together after which a run is stopped (`OutputFlooded`);
+                None for no limit.
+            grace: seconds between asking a run to end (SIGTERM) and killing it, and how long threads that an app
+                left behind may keep its process alive after it has returned.
+        """
+        self.python = python
+        self.silence_limit = silence_limit
+        self.on_silence = on_silence
+        self.output_limit = output_limit
+        self.grace = grace
+
+    def run(self, call: Call, host: Host) -> Any:
+        """See `Isolation.run`."""
+        run = _Run(self, call, host)
+        try:
+            run.follow()
+            return run.result()
+        finally:
+            run.close()
+
+
+class _Run:
+    """One child, from start to end."""
+
+    def __init__(self, limits: ChildProcess, call: Call, host: Host) -> None:
+        self._limits = limits
+        self._host = host
+        self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
+        self._printed = 0
+        self._end: Event | None = None
+        self._end_time = 0.0
+        self._last_sign = time.monotonic()
+        self._mark = uuid.uuid4().hex
+        self._selector = selectors.DefaultSelector()
+        self._guard = process_tree.Guard()
+        # What an app leaves among its temporary files goes with the call's folder.
+        temporary = os.path.join(call.directory, "tmp")
+        os.mkdir(temporary)
+        channel, channel_of_child = os.pipe()
+        try:
+            self._process = subprocess.Popen(
+                [limits.python, "-P", "-X", "faulthandler", "-c", _START, str(channel_of_child)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=call.directory,
+                env=os.environ | {process_tree.MARK: self._mark, "PYTHONUNBUFFERED": "1", "TMPDIR": temporary},
+                pass_fds=(channel_of_child,),
+                start_new_session=True,
+            )
+        except BaseException:
+            os.close(channel)
+            self._guard.dismiss()
+            raise
+        finally:
+            os.close(channel_of_child)
+        self._channel = channel
+        try:
+            # The child waits for its call until it is guarded: there is no moment in which it could be orphaned.
+            self._guard.watch(self._process.pid, call.directory)
+            self._open(call)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, call: Call) -> None:
+        assert self._process.stdin
+        assert self._process.stdout
+        assert self._process.stderr
+        self._selector.register(self._channel, selectors.EVENT_READ, _Lines(self._receive, None))
+        for stream, name in ((self._process.stdout, "stdout"), (self._process.stderr, "stderr")):
+            self._selector.register(stream, selectors.EVENT_READ, _Lines(self._printer(name), _LINE_LIMIT))
+        request = {"entry": call.entry, "payload": call.payload, "directory": call.directory, "roots": call.roots}
+        with contextlib.suppress(BrokenPipeError):  # a child that is dead already is reported by how it died
+            self._process.stdin.write(json.dumps(request).encode())
+            self._process.stdin.close()
+
+    def follow(self) -> None:
+        """Read what the child sends until it has ended; raises if it has to be stopped."""
+        with _exit_descriptor(self._process) as exited:
+            if exited is not None:
+                self._selector.register(exited, selectors.EVENT_READ, None)
+            while self._process.poll() is None:
+                self._read(_TICK)
+                self._check()
+        process_tree.sweep(self._process, self._mark)
+        while self._read(0.0):
+            pass
+
+    def _read(self, timeout: float) -> bool:
+        """Pass on what is there to read; returns whether anything was."""
+        some = False
+        for key, _ in self._selector.select(timeout):
+            if key.data is None:
+                self._selector.unregister(key.fileobj)
+                continue
+            data = os.read(key.fd, _READ)
+            if data:
+                some = True
+                self._last_sign = time.monotonic()
+                key.data.feed(data)
+            else:
+                self._selector.unregister(key.fileobj)
+                key.data.finish()
+        return some
+
+    def _receive(self, line: bytes) -> None:
+        try:
+            event = events.decode(line)
+        except ValueError:
+            self._print("stderr", line.decode(errors="replace"))
+            return
+        if event["kind"] in {"returned", "raised"}:
+            self._end, self._end_time = event, time.monotonic()
+            return
+        if event["kind"] == "log":
+            self._remember(event["message"])
+        self._host.emit(event)
+
+    def _printer(self, stream: str) -> Any:
+        def printer(line: bytes) -> None:
+            self._printed += len(line) + 1
+            # A progress bar redraws its line with carriage returns: the last drawing is the line.
+            self._print(stream, line.decode(errors="replace").rstrip("\r").rpartition("\r")[2])
+
+        return printer
+
+    def _print(self, stream: Any, text: str) -> None:
+        self._remember(text)
+        self._host.emit(events.output(stream, text))
+
+    def _remember(self, text: str) -> None:
+        for line in text.splitlines()[-_TAIL_LINES:]:
+            self._tail.append(line if len(line) <= _TAIL_WIDTH else line[:_TAIL_WIDTH] + " …")
+
+    def _check(self) -> None:
+        limits, host, now = self._limits, self._host, time.monotonic()
+        if host.cancelled():
+            raise errors.Cancelled("The run was cancelled, and everything that it had started was stopped.")
+        if host.deadline is not None and now > host.deadline:
+            raise errors.TimedOut(
+                "The run passed its time limit, and everything that it had started was stopped.",
+                remedy="Raise the limit, or find out from the log what it was doing.",
+                tail=self._tail,
+            )
+        if limits.output_limit is not None and self._printed > limits.output_limit:
+            raise errors.OutputFlooded(
+                f"The app printed more than {limits.output_limit / (1 << 20):g} MiB and was stopped.",
+                remedy="Let it print less or write to a file of an output dataset, or raise the output limit "
+                "(None for no limit).",
+                tail=list(self._tail)[-3:],
+            )
+        if limits.silence_limit is not None and now - self._last_sign > limits.silence_limit:
+            message = f"The run has sent nothing for {limits.silence_limit:g} s"
+            if limits.on_silence == "stop":
+                raise errors.Hung(
+                    f"{message}, and was stopped.",
+                    remedy="Raise the silence limit, or let the app log or send a monitor message now and then.",
+                    tail=self._tail,
+                )
+            host.log(logging.WARNING, f"{message}; it may hang.")
+            self._last_sign = now
+        if self._end is not None and now - self._end_time > limits.grace:
+            host.log(logging.WARNING, "The app has returned but left threads running; they were stopped.")
+            process_tree.stop(self._process, self._mark, 0.0)
+
+    def result(self) -> Any:
+        """Return the child's value, or raise for how it ended."""
+        if self._end is None:
+            raise self._death()
+        if self._end["kind"] == "returned":
+            return self._end["value"]
+        assert self._end["kind"] == "raised"
+        problems = self._end.get("problems")
+        contract_error = getattr(errors, self._end["exception"].rpartition(".")[2], None)
+        if problems is not None and contract_error is not None:
+            raise contract_error([errors.Problem(**problem) for problem in problems])
+        raise errors.AppRaised(
+            f"The app raised {self._end['exception']}: {self._end['message']}",
+            exception=self._end["exception"],
+            traceback=self._end["traceback"],
+            tail=self._tail,
+        )
+
+    def _death(self) -> errors.RunFailed:
+        code = self._process.returncode
+        if code >= 0:
+            return errors.AppExited(
+                f"The app ended its process with exit status {code} before it returned.",
+                code=code,
+                remedy="Return from `run` when the work is done, raise an exception when it failed; do not call "
+                "sys.exit or os._exit.",
+                tail=self._tail,
+            )
+        name = signal.Signals(-code).name if -code in {*signal.Signals} else f"number {-code}"
+        remedy = "Find out who sent it: the app itself, a compiled extension or the system."
+        if -code == signal.SIGKILL:
+            remedy = "The system ends processes so when memory runs out: look at its memory use."
+        elif -code == signal.SIGSEGV:
+            remedy = "A compiled extension crashed: its stack is in the last lines."
+        return errors.AppKilled(
+            f"The app's process was ended by signal {name}.", signal=-code, remedy=remedy, tail=self._tail
+        )
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        try:
+            if self._process.poll() is None:
+                process_tree.stop(self._process, self._mark, self._limits.grace)
+                with contextlib.suppress(Exception):  # the last lines are welcome, the reason for stopping counts
+                    while self._read(0.0):
+                        pass
+        finally:
+            self._guard.dismiss()
+            self._selector.close()
+            os.close(self._channel)
+            for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+                if stream:
+                    with contextlib.suppress(BrokenPipeError):
+                        stream.close()
+
+
+class _Lines:
+    """Cuts a stream of bytes into lines; a line longer than ``limit`` bytes comes in pieces of that length."""
+
+    def __init__(self, receive: Any, limit: int | None) -> None:
+        self._receive = receive
+        self._limit = limit
+        self._rest: list[bytes] = []
+        self._length = 0
+
+    def feed(self, data: bytes) -> None:
+        *lines, rest = data.split(b"\n")
+        for line in lines:
+            self._receive(b"".join([*self._rest, line]))
+            self._rest.clear()
+            self._length = 0
+        if rest:
+            self._rest.append(rest)
+            self._length += len(rest)
+        while self._limit is not None and self._length > self._limit:
+            held = b"".join(self._rest)
+            self._receive(held[: self._limit])
+            self._rest[:] = [held[self._limit :]]
+            self._length = len(self._rest[0])
+
+    def finish(self) -> None:
+        if self._rest:
+            self._receive(b"".join(self._rest))
+            self._rest.clear()
+
+
+@contextlib.contextmanager
+def _exit_descriptor(process: subprocess.Popen[bytes]) -> Generator[int | None]:
+    """Yield a descriptor that becomes readable when the process ends, where the system has such."""
+    descriptor = None
+    with contextlib.suppress(AttributeError, OSError):
+        descriptor = os.pidfd_open(process.pid)
+    try:
+        yield descriptor
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)

@@ -1,0 +1,175 @@
+"""The twine: the contract that ``twine.json`` makes about an app's configuration, inputs and outputs.
+
+A `Twine` is checked whole when it is loaded, its strands' schemas included, and tells every problem at once. It then
+checks values, manifests and the environment. It needs no network, and it runs nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fairlead.adapters import schemas
+from fairlead.adapters.errors import ContractInvalid, Problem
+from fairlead.adapters.twine.sources import load_json
+
+VALUES_STRANDS = ("configuration_values", "input_values", "output_values")
+MANIFEST_STRANDS = ("configuration_manifest", "input_manifest", "output_manifest")
+SCHEMA_KEYS = (*(f"{strand}_schema" for strand in VALUES_STRANDS), "monitor_message_schema")
+
+_MANIFEST = {
+    "type": "object",
+    "required": ["datasets"],
+    "properties": {
+        "optional": {"type": "boolean"},
+        "datasets": {
+            "type": "object",
+            "propertyNames": {"pattern": r"^(?!\.{1,2}$)[^/\\]+$"},
+            "additionalProperties": {
+                "type": "object",
+                "properties": {
+                    "purpose": {"type": "string"},
+                    "optional": {"type": "boolean"},
+                    "file_tags_template": {"type": "object"},
+                },
+            },
+        },
+    },
+}
+_CONTRACT = {
+    "type": "object",
+    "properties": {
+        **{key: {"type": "object"} for key in SCHEMA_KEYS},
+        **dict.fromkeys(MANIFEST_STRANDS, _MANIFEST),
+        "credentials": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["name"],
+                "properties": {
+                    "name": {"type": "string", "pattern": "^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*$"},
+                    "purpose": {"type": "string"},
+                },
+                "additionalProperties": False,
+            },
+        },
+        "children": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["key"],
+                "properties": {"key": {"type": "string"}, "purpose": {"type": "string"}},
+            },
+        },
+        "twined_version": {"type": "string"},
+    },
+}
+
+
+class Twine:
+    """A loaded and checked contract."""
+
+    def __init__(self, source: object, *, where: str = "twine.json") -> None:
+        """Load a contract.
+
+        Args:
+            source: a path, an open file, a JSON text or an object.
+            where: how messages name it.
+
+        Raises:
+            ContractInvalid: it is not a twine; every problem is listed.
+        """
+        data, _ = load_json(source, where, ContractInvalid)
+        self.where = where
+        problems = schemas.compiled(_CONTRACT).problems(data, where, "the twine format")
+        if isinstance(data, Mapping):
+            for key in SCHEMA_KEYS:
+                if isinstance(data.get(key), Mapping):
+                    problems += schemas.Schema(data[key]).invalid(f"{where}: {key}")
+        if problems:
+            raise ContractInvalid(problems)
+        self.raw: Mapping[str, Any] = data
+
+    @classmethod
+    def of_app(cls, folder: Path) -> Twine:
+        """Load the ``twine.json`` of an app's folder."""
+        return cls(folder / "twine.json")
+
+    def declares(self, strand: str) -> bool:
+        """Tell whether the contract has a strand, e.g. ``input_values`` or ``credentials``."""
+        return strand in self.raw or f"{strand}_schema" in self.raw
+
+    def requires(self, strand: str) -> bool:
+        """Tell whether a strand must be given."""
+        part = self.raw.get(strand, self.raw.get(f"{strand}_schema"))
+        return part is not None and not (isinstance(part, Mapping) and part.get("optional") is True)
+
+    def datasets(self, strand: str) -> Mapping[str, Mapping[str, Any]]:
+        """Return the datasets that a manifest strand declares, by key."""
+        datasets: Mapping[str, Mapping[str, Any]] = self.raw.get(strand, {}).get("datasets", {})
+        return datasets
+
+    def presence_problems(self, strand: str, *, given: bool) -> list[Problem]:
+        """Return the problem of a strand that is given but not declared, or required but not given."""
+        if given and not self.declares(strand):
+            suffix = "_schema" if strand in VALUES_STRANDS else ""
+            remedy = f"Leave it out, or declare '{strand}{suffix}'."
+            return [Problem(strand, "is given, but the app does not take it", self.where, remedy)]
+        if not given and self.requires(strand):
+            remedy = f"Give the app's {strand.replace('_', ' ')}."
+            return [Problem(strand, "is missing", f"{self.where} requires it", remedy)]
+        return []
+
+    def value_problems(self, strand: str, value: Any) -> list[Problem]:
+        """Return every violation of a values strand; ``value`` is JSON data."""
+        return schemas.compiled(self.raw[f"{strand}_schema"]).problems(value, strand, f"{self.where}: {strand}_schema")
+
+    def message_problems(self, message: Any) -> list[Problem]:
+        """Return every violation of a monitor message."""
+        if "monitor_message_schema" not in self.raw:
+            return [
+                Problem(
+                    "the monitor message",
+                    "cannot be sent, because the app does not declare any",
+                    self.where,
+                    "Declare 'monitor_message_schema'.",
+                )
+            ]
+        schema = schemas.compiled(self.raw["monitor_message_schema"])
+        return schema.problems(message, "monitor_message", f"{self.where}: monitor_message_schema")
+
+    def manifest_problems(self, strand: str, datasets: Mapping[str, Mapping[str, Any]]) -> list[Problem]:
+        """Return every dataset that is required but absent, and every file whose tags break the dataset's template.
+
+        ``datasets`` is by key, each with ``files``: a list of mappings with ``name`` and ``tags``.
+        """
+        problems: list[Problem] = []
+        for key, declared in self.datasets(strand).items():
+            place = f"{strand}.datasets.{key}"
+            if key not in datasets:
+                if not declared.get("optional"):
+                    remedy = f"Add the dataset '{key}' to the manifest."
+                    problems.append(Problem(place, "is missing", f"{self.where}: {strand}", remedy))
+                continue
+            template = declared.get("file_tags_template")
+            if template is not None:
+                for file in datasets[key]["files"]:
+                    problems += schemas.compiled(template).problems(
+                        file["tags"], f"{place}, tags of {file['name']}", f"{self.where}: file_tags_template"
+                    )
+        return problems
+
+    def credential_problems(self) -> list[Problem]:
+        """Return every credential that is not in the environment. Their values are not looked at."""
+        return [
+            Problem(
+                f"credentials.{credential['name']}",
+                "is not in the environment",
+                self.where,
+                f"Set the environment variable {credential['name']} where the app runs.",
+            )
+            for credential in self.raw.get("credentials", ())
+            if credential["name"] not in os.environ
+        ]

@@ -1,0 +1,59 @@
+"""Reading JSON the way Octue's documents allow: from a path, an open file, a JSON text or an object.
+
+A text that ends in ``.json`` is a path, any other text is JSON itself; a key that stands twice in one object is an
+error, because one of its values would be lost in silence. The module does not know what the JSON means.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from io import IOBase
+from pathlib import Path
+from typing import Any
+
+from fairlead.adapters.errors import ContractError, Problem
+
+
+def load_json(source: object, where: str, error: type[ContractError]) -> tuple[Any, Path | None]:
+    """Return the data of a source, and the folder of the file that it came from, if it came from one.
+
+    Args:
+        source: a path (``pathlib.Path``, or a text ending in ``.json``), an open file, a JSON text or any object.
+        where: what the source is, as users name it, e.g. ``input_values``.
+        error: what to raise for a source that cannot be read.
+    """
+    if isinstance(source, os.PathLike) or (isinstance(source, str) and source.strip().endswith(".json")):
+        path = Path(os.fspath(source).strip() if isinstance(source, str) else source).expanduser()
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as reason:
+            found = f"cannot read {path}: {getattr(reason, 'strerror', None) or reason}"
+            raise error(Problem(where, found, "", "Check the path.")) from reason
+        return _parse(text, f"{where} ({path})", error), path.parent
+    if isinstance(source, str | bytes):
+        return _parse(source, where, error), None
+    if isinstance(source, IOBase):
+        name = getattr(source, "name", None)
+        return _parse(source.read(), where, error), Path(name).parent if isinstance(name, str) else None
+    return source, None
+
+
+def _parse(text: str | bytes, where: str, error: type[ContractError]) -> Any:
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        data = dict(pairs)
+        if len(data) != len(pairs):
+            keys = [key for key, _ in pairs]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise error(Problem(where, f"the key '{twice}' stands twice in one object", "", "Keep one of them."))
+        return data
+
+    try:
+        return json.loads(text, object_pairs_hook=unique)
+    except ValueError as reason:
+        if isinstance(reason, json.JSONDecodeError):
+            found = f"is not JSON: {reason.msg} at line {reason.lineno}, column {reason.colno}"
+        else:
+            found = f"is not JSON: {reason}"
+        remedy = "Correct it there." if text else "Give JSON data; it is empty."
+        raise error(Problem(where, found, "", remedy)) from reason

@@ -1,0 +1,62 @@
+"""The one idea: whatever can be scheduled is a unit of work, with a name, a contract, an identity and a way to run.
+
+A `Unit` is what a user schedules. Bound to inputs that keep its contract, it becomes `Work`: all that a run needs, as
+data. Adapters make units; `perform` runs them and is the only one that does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from fairlead.adapters.isolation.protocol import Call
+
+
+@dataclass(frozen=True)
+class Produced:
+    """What a run has made: JSON data by name of the output, and files by name (a relative POSIX path)."""
+
+    outputs: Mapping[str, Any]
+    files: Mapping[str, Path] = field(default_factory=dict)
+
+
+class Work(Protocol):
+    """A unit bound to inputs that keep its contract."""
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """All that the result depends on, as a document for `fingerprint`."""
+        ...
+
+    def call(self, directory: Path) -> Call:
+        """Return the call that does the work, in a folder that is its alone."""
+        ...
+
+    def collect(self, value: Any, directory: Path) -> Produced:
+        """Check what the call returned and left in its folder; raises `OutputInvalid`."""
+        ...
+
+    def locate(self, outputs: Mapping[str, Any], files: str) -> dict[str, Any]:
+        """Return the outputs with the names of produced files made into locations below the folder ``files``."""
+        ...
+
+
+class Unit(Protocol):
+    """Something that can be scheduled."""
+
+    @property
+    def kind(self) -> str:
+        """What adapter it is of: ``twine``, ``task``, ``solver``."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """How users name it."""
+        ...
+
+    def bind(self, inputs: Mapping[str, Any]) -> Work:
+        """Check the inputs against the contract; raises `InputInvalid` with every problem found."""
+        ...

@@ -144,7 +144,10 @@ class _Run:
             while self._process.poll() is None:
                 self._read(_TICK)
                 self._check()
-        process_tree.sweep(self._process, self._mark)
+        if self._end is None:
+            process_tree.stop(self._process, self._mark, 0.0)
+        else:
+            process_tree.sweep(self._process)
         while self._read(0.0):
             pass
 

@@ -1,7 +1,8 @@
 """Stopping a process with everything that it started, also when this process is the one that dies.
 
-A run's process leads a group of its own, and every process below it carries a mark in its environment. `stop` ends the
-group and, where the system shows other processes' environments (Linux), those that left the group. A `Guard` is a small
+A run's process leads a group of its own, and every process below it carries a mark in its environment. `sweep` kills
+what a run that ended well left in the group; `stop` ends the group and, where the system shows other processes'
+environments (Linux), also those that left it. A `Guard` is a small
 shell that waits on a pipe from this process: if the pipe closes before it was told that all is well, this process is
 gone, however it went, and the guard kills the group and removes the run's folder.
 
@@ -25,16 +26,16 @@ def stop(process: subprocess.Popen[bytes], mark: str, grace: float) -> None:
     _signal_group(process.pid, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(grace)
-    sweep(process, mark)
-
-
-def sweep(process: subprocess.Popen[bytes], mark: str) -> None:
-    """Kill what is left of a process's group and of those that carry its mark, and wait for the process itself."""
-    _signal_group(process.pid, signal.SIGKILL)
-    process.wait()
+    sweep(process)
     for pid in marked(mark):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
+
+
+def sweep(process: subprocess.Popen[bytes]) -> None:
+    """Kill what is left of a process's group, and wait for the process itself."""
+    _signal_group(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def marked(mark: str) -> list[int]:

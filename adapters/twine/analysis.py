@@ -6,7 +6,6 @@ when the first monitor message is sent, or when the app finalises its outputs it
 
 import os
 import threading
-import uuid
 
 from fairlead.adapters import events
 
@@ -36,14 +35,14 @@ class Analysis:
         configuration_manifest: "Manifest | None" = None,
         input_values: "Any" = None,
         input_manifest: "Manifest | None" = None,
-        id: "str | None" = None,  # noqa: A002 (Octue's name)
+        id: str,  # noqa: A002 (Octue's name)
     ) -> None:
         """Prepare a run; the inputs are valid already."""
         self._contract = contract
         self._workspace = workspace
         self._twine: Twine | None = None
         self._timers: list[_PeriodicMessage] = []
-        self.id = id or str(uuid.uuid4())
+        self.id = id
         self.configuration_values = configuration_values
         self.configuration_manifest = configuration_manifest
         self.input_values = input_values

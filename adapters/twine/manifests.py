@@ -19,6 +19,7 @@ from fairlead.adapters.errors import Problem
 from fairlead.adapters.schemas import shown
 
 METADATA_FILE = ".octue"
+_DESCRIBED = ("tags", "labels", "timestamp")
 
 
 def bind_manifest(data: Any, strand: str, base: Path | None) -> tuple[dict[str, Any], list[Problem]]:
@@ -26,6 +27,7 @@ def bind_manifest(data: Any, strand: str, base: Path | None) -> tuple[dict[str, 
 
     The bound form: ``id``, and ``datasets`` by key with ``id``, ``name``, ``path``, ``tags``, ``labels`` and ``files``;
     a file has ``name`` (its path in the dataset), ``path``, ``id``, ``timestamp``, ``tags``, ``labels`` and ``digest``.
+    An id that was not given is None.
     """
     if hasattr(data, "to_primitive"):
         data = data.to_primitive()
@@ -33,7 +35,7 @@ def bind_manifest(data: Any, strand: str, base: Path | None) -> tuple[dict[str, 
         remedy = 'Give {"datasets": {"name": "folder"}}.'
         return {}, [Problem(strand, f"{shown(data)} is not a manifest", "an object with 'datasets'", remedy)]
     datasets: dict[str, Any] = {}
-    problems: list[Problem] = []
+    problems = _description_problems(data, strand)
     for key, dataset in data["datasets"].items():
         place = f"{strand}.datasets.{key}"
         if hasattr(dataset, "to_primitive"):
@@ -47,54 +49,60 @@ def bind_manifest(data: Any, strand: str, base: Path | None) -> tuple[dict[str, 
         bound, found = _bind_dataset(dataset, key, place, base)
         datasets[key] = bound
         problems += found
-    return {"id": data.get("id") or str(uuid.uuid4()), "datasets": datasets}, problems
+    return {"id": data.get("id"), "datasets": datasets}, problems
 
 
 def identity(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Return what of a bound manifest a result depends on: contents, names, tags, labels, times; no ids, no places."""
+    return {key: _dataset_identity(dataset) for key, dataset in manifest["datasets"].items()}
+
+
+def _dataset_identity(dataset: Mapping[str, Any]) -> dict[str, Any]:
+    files = sorted(dataset["files"], key=lambda file: file["name"])
     return {
-        key: {
-            "tags": dataset["tags"],
-            "labels": dataset["labels"],
-            "files": {
-                file["name"]: {field: file[field] for field in ("digest", "tags", "labels", "timestamp")}
-                for file in dataset["files"]
-            },
-        }
-        for key, dataset in manifest["datasets"].items()
+        "tags": dataset["tags"],
+        "labels": dataset["labels"],
+        # One text instead of a mapping: thousands of files are encoded at once, and no name holds a NUL.
+        "files": "\0".join(f"{file['name']}\0{file['digest']}" for file in files),
+        "described": {
+            file["name"]: {field: file[field] for field in _DESCRIBED}
+            for file in files
+            if any(file[field] not in (None, {}, []) for field in _DESCRIBED)
+        },
     }
 
 
 def _bind_dataset(
     dataset: Mapping[str, Any], key: str, place: str, base: Path | None
 ) -> tuple[dict[str, Any], list[Problem]]:
-    problems: list[Problem] = []
-    folder = _absolute(dataset["path"], base) if dataset.get("path") else None
-    files = [_file(file, folder, base) for file in (dataset.get("files") or _listing(folder, place, problems))]
-    names: dict[str, str] = {}
+    problems = _description_problems(dataset, place)
+    path = dataset.get("path")
+    if path is not None and not isinstance(path, str | os.PathLike):
+        problems.append(Problem(f"{place}.path", f"{shown(path)} is not a path", "a text", "Give the folder's path."))
+        path = None
+    folder = _absolute(path, base) if path else None
+    if dataset.get("files"):
+        files = [_file(file, f"{place}.files[{i}]", folder, base, problems) for i, file in enumerate(dataset["files"])]
+    else:
+        files = _listing(folder, place, problems) if not problems else []
+    places: dict[str, str] = {}
     for file in files:
-        if file["name"] in names and not problems:
-            problems.append(
-                Problem(
-                    place,
-                    f"two files are named '{file['name']}': {names[file['name']]} and {file['path']}",
-                    "names that differ",
-                    "Give the dataset the 'path' of the folder that holds both.",
-                )
-            )
-        names[file["name"]] = file["path"]
+        name, location = file["name"], file["path"]
+        if name in places and not problems:
+            found = f"two files are named '{name}': {places[name]} and {location}"
+            remedy = "Give the dataset the 'path' of the folder that holds both."
+            problems.append(Problem(place, found, "names that differ", remedy))
+        places[name] = location
         try:
-            file["digest"] = storage.digest(file["path"])
+            file["digest"] = storage.digest(location) if name else ""
         except OSError as error:
-            found = f"cannot read {file['path']}: {error.strerror or 'it is not there'}"
+            found = f"cannot read {location}: {error.strerror or 'it is not there'}"
             remedy = "Check the path and its permissions."
-            problems.append(Problem(f"{place}, file '{file['name']}'", found, "a file", remedy))
+            problems.append(Problem(f"{place}, file '{name}'", found, "a file", remedy))
     return {
-        "id": dataset.get("id") or str(uuid.uuid4()),
+        **_description(dataset),
         "name": dataset.get("name") or posixpath.basename((folder or key).rstrip("/")),
         "path": folder,
-        "tags": dict(dataset.get("tags") or {}),
-        "labels": _labels(dataset.get("labels")),
         "files": files,
     }, problems
 
@@ -104,33 +112,74 @@ def _listing(folder: str | None, place: str, problems: list[Problem]) -> list[di
         problems.append(Problem(place, "has neither 'path' nor any 'files'", "one of them", "Give the folder's path."))
         return []
     if not storage.is_folder(folder):
-        kind = "is a file, not a folder" if storage.exists(folder) else "is not there"
-        remedy = f'Give the folder, or {{"files": ["{folder}"]}}.' if "file" in kind else "Check the path."
-        problems.append(Problem(place, f"{folder} {kind}", "a folder", remedy))
+        is_file = storage.exists(folder)
+        remedy = f'Give the folder, or {{"files": ["{folder}"]}}.' if is_file else "Check the path."
+        found = f"{folder} is a file, not a folder" if is_file else f"{folder} is not there"
+        problems.append(Problem(place, found, "a folder", remedy))
         return []
-    return [{"path": name} for name in storage.walk(folder) if posixpath.basename(name) != METADATA_FILE]
+    prefix = folder.rstrip("/") + "/"
+    return [
+        {"name": name, "path": prefix + name, "id": None, "timestamp": None, "tags": {}, "labels": []}
+        for name in storage.walk(folder)
+        if posixpath.basename(name) != METADATA_FILE
+    ]
 
 
-def _file(file: Any, folder: str | None, base: Path | None) -> dict[str, Any]:
+def _file(file: Any, place: str, folder: str | None, base: Path | None, problems: list[Problem]) -> dict[str, Any]:
     if hasattr(file, "to_primitive"):
         file = file.to_primitive()
     if isinstance(file, str | os.PathLike):
         file = {"path": os.fspath(file)}
-    path = file.get("cloud_path") or file["path"]
+    path = (file.get("cloud_path") or file.get("path")) if isinstance(file, Mapping) else None
+    if not isinstance(path, str | os.PathLike):
+        problems.append(
+            Problem(place, f"{shown(file)} is not a file", "a path, or an object with 'path'", "Give its path.")
+        )
+        return {"name": "", "path": "", **_description({})}
+    problems += _description_problems(file, place)
+    path = os.fspath(path)
+    location = _absolute(path, base)
     if folder is not None and storage.is_local(path) and not os.path.isabs(path):
         below = storage.join(folder, path)
-        location = below if not storage.is_local(below) or os.path.exists(below) else _absolute(path, base)
-    else:
-        location = _absolute(path, base)
+        if not storage.is_local(below) or os.path.exists(below):
+            location = below
     prefix = (folder or "").rstrip("/") + "/"
     inside = folder is not None and location.startswith(prefix)
     return {
         "name": location.removeprefix(prefix) if inside else posixpath.basename(location),
         "path": location,
-        "id": file.get("id") or str(uuid.uuid4()),
+        **_description(file),
         "timestamp": file.get("timestamp"),
-        "tags": dict(file.get("tags") or {}),
-        "labels": _labels(file.get("labels")),
+    }
+
+
+def _description_problems(given: Mapping[str, Any], place: str) -> list[Problem]:
+    """Return what is wrong with the id, tags and labels of a dataset or a file."""
+    problems: list[Problem] = []
+    identifier, tags, labels = given.get("id"), given.get("tags"), given.get("labels")
+    try:
+        uuid.UUID(str(identifier or uuid.NAMESPACE_URL))
+    except ValueError:
+        problems.append(
+            Problem(f"{place}.id", f"{shown(identifier)} is not a UUID", "", "Leave it out to have one made.")
+        )
+    if tags and not isinstance(tags, Mapping):
+        problems.append(Problem(f"{place}.tags", f"{shown(tags)} is not an object", "", 'Give {"key": value}.'))
+    if labels and not isinstance(labels, str | list | tuple | set | frozenset | Mapping):
+        problems.append(Problem(f"{place}.labels", f"{shown(labels)} is not a list", "", 'Give ["label"].'))
+    return problems
+
+
+def _description(given: Mapping[str, Any]) -> dict[str, Any]:
+    tags, labels = given.get("tags"), given.get("labels")
+    if isinstance(labels, Mapping):  # Octue writes sets so
+        labels = labels.get("items", ())
+    if isinstance(labels, str):
+        labels = labels.split()
+    return {
+        "id": given.get("id"),
+        "tags": dict(tags) if isinstance(tags, Mapping) else {},
+        "labels": sorted(str(label) for label in labels) if isinstance(labels, list | tuple | set | frozenset) else [],
     }
 
 
@@ -139,9 +188,3 @@ def _absolute(location: str | os.PathLike[str], base: Path | None) -> str:
     if not storage.is_local(location):
         return location
     return str(storage.local_path(os.path.join(base or "", os.path.expanduser(location.removeprefix("file://")))))
-
-
-def _labels(labels: Any) -> list[str]:
-    if isinstance(labels, Mapping):  # Octue writes sets so
-        labels = labels.get("items", ())
-    return sorted(labels.split() if isinstance(labels, str) else labels or ())

@@ -1,8 +1,8 @@
 """Input manifests, bound: every dataset found, every file named, hashed and made absolute before anything runs.
 
 A manifest gives each dataset as a folder's location, or as an object with ``path``, ``files`` or both, in either of
-Octue's dialects; ids may be absent. Relative paths are relative to the manifest's file, or to the working directory if
-it came from none. Bound, it is JSON data that an app's process turns into `Manifest`, `Dataset` and `Datafile`.
+Octue's dialects; ids may be absent. Relative paths are relative to the manifest's file; what is not there, and what came
+from no file, to the working directory, as in Octue. Bound, it is JSON data that an app's process turns into `Manifest`, `Dataset` and `Datafile`.
 """
 
 from __future__ import annotations
@@ -187,4 +187,8 @@ def _absolute(location: str | os.PathLike[str], base: Path | None) -> str:
     location = os.fspath(location)
     if not storage.is_local(location):
         return location
-    return str(storage.local_path(os.path.join(base or "", os.path.expanduser(location.removeprefix("file://")))))
+    here = storage.local_path(location)
+    if base is None or os.path.isabs(location):
+        return str(here)
+    beside = storage.local_path(str(base / location))
+    return str(here if os.path.exists(here) and not os.path.exists(beside) else beside)

@@ -76,8 +76,9 @@ class ResultCache:
         """Return a verified entry, or None; raises `DamagedEntry` with the reason, and `StorageFailed`."""
         folder = self.folder(fingerprint)
         try:
-            data = storage.read_bytes(storage.join(folder, "outcome.json"))
-        except (FileNotFoundError, NotADirectoryError):
+            with self._translated():
+                data = storage.read_bytes(storage.join(folder, "outcome.json"))
+        except FileNotFoundError:
             return None
         try:
             record = json.loads(data)
@@ -107,6 +108,12 @@ class ResultCache:
         self, fingerprint: str, produced: Produced, *, unit: Mapping[str, str], seconds: float, log: str | None
     ) -> Entry:
         """Make a result visible, replacing what was there; local files are moved, not copied, if that is possible."""
+        with self._translated():
+            return self._commit(fingerprint, produced, unit, seconds, log)
+
+    def _commit(
+        self, fingerprint: str, produced: Produced, unit: Mapping[str, str], seconds: float, log: str | None
+    ) -> Entry:
         folder = self.folder(fingerprint)
         found = {
             name: (storage.digest_local(path), path.stat().st_size) for name, path in sorted(produced.files.items())
@@ -133,9 +140,22 @@ class ResultCache:
         }
         # What is hashed is what a reader will parse.
         record = json.loads(json.dumps(record))
-        text = json.dumps(record | {"digest": digest_of(record)}, indent=1, ensure_ascii=False)
+        text = json.dumps(record | {"digest": digest_of(record)}, indent=1)
         storage.write_bytes(storage.join(folder, "outcome.json"), text.encode())
         return Entry(record["outputs"], files, root, log, seconds)
+
+    @contextlib.contextmanager
+    def _translated(self) -> Generator[None]:
+        """Make the system's refusals of a local root what they are of a remote one."""
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise StorageFailed(
+                f"The result cache {self.root} cannot be used: {error}.",
+                remedy="Check permissions and free space there, or choose another place (FAIRLEAD_CACHE).",
+            ) from error
 
     @contextlib.contextmanager
     def run_log(self, fingerprint: str) -> Generator[tuple[str, IO[bytes]]]:
@@ -147,16 +167,18 @@ class ResultCache:
         location = storage.join(self.folder(fingerprint), "logs", name)
         if storage.is_local(location):
             path = storage.local_path(location)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("wb", buffering=0) as stream:
+            with self._translated():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                stream = path.open("wb", buffering=0)
+            with stream:
                 yield location, stream
             return
-        with tempfile.NamedTemporaryFile(prefix="fairlead-log-") as stream:
+        with tempfile.NamedTemporaryFile(prefix="fairlead-log-") as spool:
             try:
-                yield location, stream
+                yield location, spool
             finally:
-                stream.flush()
-                storage.put(Path(stream.name), location)
+                spool.flush()
+                storage.put(Path(spool.name), location)
 
 
 def default_root() -> str:

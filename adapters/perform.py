@@ -151,7 +151,7 @@ class _LoggedHost:
         self.run_id, self.attempt, self.deadline = host.run_id, host.attempt, host.deadline
         self.cancelled = host.cancelled
         self._host = host
-        self._stream = stream
+        self._stream: IO[bytes] | None = stream
 
     def log(self, level: int, message: str) -> None:
         self.record(events.log_record(level, "fairlead", message))
@@ -162,4 +162,11 @@ class _LoggedHost:
         self._host.emit(event)
 
     def record(self, event: Event) -> None:
-        self._stream.write(events.encode(event))
+        """Write to the log; a full disk costs the log, not the run."""
+        if self._stream is None:
+            return
+        try:
+            self._stream.write(events.encode(event))
+        except OSError as error:
+            self._stream = None
+            self._host.log(logging.WARNING, f"The run's log cannot be written any more: {error}")

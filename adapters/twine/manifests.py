@@ -1,8 +1,9 @@
 """Input manifests, bound: every dataset found, every file named, hashed and made absolute before anything runs.
 
 A manifest gives each dataset as a folder's location, or as an object with ``path``, ``files`` or both, in either of
-Octue's dialects; ids may be absent. Relative paths are relative to the manifest's file; what is not there, and what came
-from no file, to the working directory, as in Octue. Bound, it is JSON data that an app's process turns into `Manifest`, `Dataset` and `Datafile`.
+Octue's dialects; ids may be absent. Relative paths are relative to the manifest's file; what is not there, and what
+came from no file, to the working directory, as in Octue. Bound, it is JSON data that an app's process turns into
+`Manifest`, `Dataset` and `Datafile`.
 """
 
 from __future__ import annotations

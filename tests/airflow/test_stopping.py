@@ -1,0 +1,100 @@
+"""Nothing lives on: tasks under Airflow's own supervisor, ended in every way in which a worker's tasks end."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("airflow")
+
+from fairlead.adapters.errors import Cancelled
+from fairlead.operators import TwineAppOperator
+
+HERE = Path(__file__).parent
+
+
+class Supervised:
+    """A supervisor in a process of its own, and the processes below it."""
+
+    def __init__(self, folder, task_id):
+        self.folder = folder
+        os.mkfifo(folder / "pids")
+        environment = os.environ | {
+            "SCRATCH": str(folder),
+            "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(folder),
+            "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+        }
+        command = [sys.executable, str(HERE / "supervised.py"), task_id]
+        self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        self.pids = json.loads((folder / "pids").read_text())
+
+    def requests(self):
+        """Wait for the supervisor to end, and return what it asked of the API server."""
+        printed, _ = self.process.communicate(timeout=60)
+        return [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
+
+    def log(self):
+        return [json.loads(line) for line in (self.folder / "task.log").read_text().splitlines()]
+
+
+@pytest.fixture(params=["polite", "stubborn"])
+def supervised(request, tmp_path):
+    """A task whose app never ends: one that ends on SIGTERM, and one that does not."""
+    supervised = Supervised(tmp_path, request.param)
+    yield supervised
+    supervised.process.kill()
+    supervised.process.communicate()
+
+
+def test_a_task_marked_in_the_ui_leaves_nothing_behind(supervised, tmp_path, wait_until_gone):
+    (tmp_path / "marked").touch()
+
+    supervised.requests()
+    wait_until_gone(*supervised.pids.values())
+    assert "Task killed!" in [line["event"] for line in supervised.log()]
+
+
+def test_a_worker_that_is_told_to_stop_leaves_nothing_behind_and_the_task_is_retried(supervised, wait_until_gone):
+    supervised.process.send_signal(signal.SIGTERM)
+
+    states = [request["body"]["state"] for request in supervised.requests() if request["path"].endswith("/state")]
+    wait_until_gone(*supervised.pids.values(), limit=0)
+    assert states == ["up_for_retry"]
+
+
+@pytest.mark.parametrize("supervised", ["polite"], indirect=True)
+def test_a_task_process_that_is_killed_leaves_nothing_behind(supervised, wait_until_gone):
+    os.kill(supervised.pids["task"], signal.SIGKILL)
+
+    wait_until_gone(*supervised.pids.values())
+
+
+def test_on_kill_returns_when_everything_has_ended(apps, tmp_path, context, wait_until_gone):
+    os.mkfifo(tmp_path / "pids")
+    values = {"pids": str(tmp_path / "pids"), "polite": False}
+    operator = TwineAppOperator(task_id="stuck", app=apps / "stuck", input_values=values, cache=tmp_path / "cache")
+    errors = []
+
+    def execute():
+        try:
+            operator.execute(context)
+        except Cancelled as error:
+            errors.append(error)
+
+    task = threading.Thread(target=execute)
+    task.start()
+    pids = json.loads((tmp_path / "pids").read_text())
+    operator.on_kill()
+
+    wait_until_gone(pids["app"], pids["grandchild"], limit=0)
+    task.join()
+    assert len(errors) == 1
+
+
+def test_on_kill_of_a_task_that_has_not_started_does_nothing(apps):
+    TwineAppOperator(task_id="task", app=apps / "stuck").on_kill()

@@ -1,0 +1,193 @@
+"""What the command tells people: an outcome, a contract or an error, laid out for the terminal's width.
+
+Numbers are shown to six digits and long data is shortened; ``--json`` and ``--output-dir`` give all of it. Where the
+stream is not a terminal, nothing is coloured or wrapped. The module decides nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TextIO
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group, RenderableType
+from rich.measure import Measurement
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from fairlead.adapters.cli.terminal import printable
+from fairlead.adapters.errors import AppRaised, ContractError, FairleadError, RunFailed
+
+if TYPE_CHECKING:
+    from fairlead.adapters.cli.validation import Contract
+    from fairlead.adapters.perform import Outcome
+
+_MOST_ROWS = 36
+_MOST_CHARACTERS = 200
+
+
+def show_outcome(outcome: Outcome, folder: Path | None, strangers: Sequence[str]) -> None:
+    """Show what came of a run.
+
+    Args:
+        outcome: what `perform` returned.
+        folder: where the outputs were written, if they were.
+        strangers: files in the folder's datasets that are not part of the outcome.
+    """
+    console = _console(sys.stdout)
+    if outcome.cached:
+        how = f"found in the cache in {_duration(outcome.seconds)} (computed in {_duration(outcome.run_seconds)})"
+    else:
+        how = f"computed in {_duration(outcome.run_seconds)}"
+    console.print(Text.assemble((outcome.unit, "bold"), "  ", (how, "green")))
+    for name, value in outcome.outputs.items():
+        if name != "output_manifest":
+            _section(console, name.replace("_", " "), _values(value, console))
+    if outcome.files or folder:
+        root = str(folder or outcome.files[0].location.removesuffix(outcome.files[0].name).rstrip("/"))
+        rows = [(f"{name}.json", Text()) for name in outcome.outputs] if folder else []
+        rows += [(file.name, Text(_size(file.size), "dim", justify="right")) for file in outcome.files]
+        _section(console, f"files in {root}", _grid(rows))
+    if strangers:
+        names = ", ".join(strangers[:3]) + (f" and {len(strangers) - 3} more" if strangers[3:] else "")
+        console.print(Text(f"  There too, and not part of this result: {names}", "yellow"), soft_wrap=True)
+    _facts(console, {"fingerprint": outcome.fingerprint, "log": outcome.log})
+
+
+def show_contract(contract: Contract) -> None:
+    """Show a valid contract: its strands, what is in them, and which of them were given and are valid too."""
+    console = _console(sys.stdout)
+    console.print(Text.assemble((contract.subject, "bold"), "  ", ("valid", "green")), soft_wrap=True)
+    console.print()
+    rows: list[tuple[Text, Text, Text]] = []
+    for name, strand in contract.strands.items():
+        needed = Text("required" if strand.required else "optional", "dim")
+        state = Text("given, valid", "green") if strand.checked else needed
+        rows.append((Text(name), state, Text(", ".join(strand.members))))
+    _indented(console, _grid(rows))
+
+
+def show_error(error: FairleadError, *, tail: bool) -> None:
+    """Show on standard error what went wrong and what to do; ``tail`` asks for the run's last lines too."""
+    console = _console(sys.stderr)
+    name = type(error).__name__
+    if isinstance(error, ContractError):
+        summary = (type(error).__doc__ or "").partition("\n")[0]
+        console.print(Text.assemble((f"{name}: ", "bold red"), summary), soft_wrap=True)
+        for problem in error.problems:
+            console.print()
+            console.print(Text(printable(problem.where), "bold"), soft_wrap=True)
+            facts = (("found", problem.found), ("expected", problem.expected), ("remedy", problem.remedy))
+            _indented(console, _grid((Text(key, "dim"), printable(text)) for key, text in facts if text))
+    else:
+        console.print(Text.assemble((f"{name}: ", "bold red"), printable(error.message)))
+        if error.remedy:
+            console.print(printable(error.remedy))
+    if isinstance(error, AppRaised):
+        _lines(console, "The app's traceback:", error.traceback.splitlines())
+    if isinstance(error, RunFailed) and error.tail and tail:
+        _lines(console, "Its last lines:", error.tail)
+    _facts(console, {"log": error.log})
+
+
+def _console(stream: TextIO) -> Console:
+    width = None if stream.isatty() else 1000
+    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
+
+
+def _section(console: Console, heading: str, content: RenderableType) -> None:
+    console.print()
+    console.print(Text(heading, "bold"), soft_wrap=True)
+    _indented(console, content)
+
+
+def _indented(console: Console, content: RenderableType) -> None:
+    """Show a table without the spaces that fill its last column."""
+    with console.capture() as capture:
+        console.print(Padding(content, (0, 0, 0, 2), expand=False))
+    for line in capture.get().splitlines():
+        print(line.rstrip(), file=console.file)
+
+
+def _facts(console: Console, facts: Mapping[str, str | None]) -> None:
+    """Show what people copy: never wrapped."""
+    if any(facts.values()):
+        console.print()
+    for name, value in facts.items():
+        if value:
+            console.print(Text.assemble((f"{name:{max(map(len, facts))}}  ", "dim"), value), soft_wrap=True)
+
+
+def _lines(console: Console, heading: str, lines: Iterable[str]) -> None:
+    console.print()
+    console.print(heading)
+    for line in lines:
+        console.print(Text(f"    {printable(line)}"), soft_wrap=True)
+
+
+def _grid(rows: Iterable[Sequence[str | Text]]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for row in rows:
+        table.add_row(*(Text(cell, overflow="fold") if isinstance(cell, str) else cell for cell in row))
+    return table
+
+
+def _values(values: Any, console: Console) -> RenderableType:
+    """Lay out JSON data: names and values first, then each list of records as a table."""
+    if not isinstance(values, Mapping):
+        return _records(values, console) or Text(_short(values))
+    tables = {name: table for name, item in values.items() if (table := _records(item, console))}
+    rows = [(str(name), _short(item)) for name, item in values.items() if name not in tables]
+    return Group(_grid(rows), *(Group("", Text(name), table) for name, table in tables.items()))
+
+
+def _records(items: Any, console: Console) -> Table | None:
+    """Return a list of flat objects as a table, if it is one and there is room for it."""
+    if not isinstance(items, list) or not 0 < len(items) <= _MOST_ROWS:
+        return None
+    if not all(isinstance(item, Mapping) and item.keys() == items[0].keys() for item in items):
+        return None
+    if any(isinstance(field, list | Mapping) for item in items for field in item.values()):
+        return None
+    for space in (1, 0):
+        table = Table(box=SIMPLE_HEAD, padding=(0, space, 0, 0), pad_edge=False, show_edge=False)
+        for name, field in items[0].items():
+            justify: Literal["left", "right"] = "left" if isinstance(field, str) else "right"
+            table.add_column(Text(str(name).replace("_", " " if space else "\n")), justify=justify)
+        for item in items:
+            table.add_row(*(_short(field) for field in item.values()))
+        if Measurement.get(console, console.options, table).minimum <= console.width - 2:
+            return table
+    return None
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, str):
+        text = printable(value)
+    elif isinstance(value, list) and all(isinstance(item, int | float) for item in value):
+        text = ", ".join(map(_short, value[:_MOST_ROWS])) or "[]"
+    else:
+        text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]} …"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 1:
+        return f"{seconds * 1000:.3g} ms"
+    minutes, rest = divmod(seconds, 60)
+    return f"{minutes:.0f} min {rest:.0f} s" if minutes else f"{seconds:.2f} s"
+
+
+def _size(size: int) -> str:
+    amount = float(size)
+    for unit in ("B", "kB", "MB"):
+        if amount < 1000:  # noqa: PLR2004 (the step between units)
+            return f"{amount:.3g} {unit}"
+        amount /= 1000
+    return f"{amount:.3g} GB"

@@ -1,0 +1,113 @@
+"""The host of a run that somebody watches: lines and a progress bar on standard error.
+
+On a terminal, lines are coloured and a bar below them follows the run's progress; a monitor message shows as its
+``status_text`` where it has one. Elsewhere each line is plain text, monitor messages are whole, and there is no bar.
+Control characters that an app prints never reach the terminal. Standard output is left to the result.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import sys
+import time
+from typing import TYPE_CHECKING, Self
+
+from fairlead.adapters.host import LoggingHost
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from fairlead.adapters.events import Event
+
+# Escape sequences whole, then every other control character but newline and tab.
+_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_STYLES = {logging.CRITICAL: "bold red", logging.ERROR: "red", logging.WARNING: "yellow", logging.INFO: ""}
+
+
+def printable(text: str) -> str:
+    """Return a text without escape sequences and control characters."""
+    return _CONTROL.sub("", text)
+
+
+def is_live(stream: object) -> bool:
+    """Tell whether a stream is a terminal that can redraw what it shows."""
+    return bool(getattr(stream, "isatty", bool)()) and os.environ.get("TERM") != "dumb"
+
+
+class TerminalHost(LoggingHost):
+    """Shows a run on standard error. A context manager: the bar is there while it is entered."""
+
+    def __init__(self, unit: str, *, timeout: float | None = None, quiet: bool = False) -> None:
+        """Show nothing yet.
+
+        Args:
+            unit: what the bar is named.
+            timeout: seconds that the run may take.
+            quiet: show warnings and errors only.
+        """
+        super().__init__(timeout=timeout)
+        self._unit = unit
+        self._quiet = quiet
+        self._bar: Progress | None = None
+
+    def __enter__(self) -> Self:
+        """Start the bar, on a terminal."""
+        if is_live(sys.stderr) and not self._quiet:
+            from rich.console import Console
+            from rich.progress import (
+                BarColumn,
+                Progress,
+                SpinnerColumn,
+                TaskProgressColumn,
+                TextColumn,
+                TimeElapsedColumn,
+            )
+
+            self._bar = Progress(
+                SpinnerColumn(),
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                TaskProgressColumn(),
+                TimeElapsedColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._bar.add_task(self._unit, total=None)
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove the bar."""
+        if self._bar:
+            self._bar.stop()
+
+    def emit(self, event: Event) -> None:
+        """Show an event; on a terminal, a monitor message by its ``status_text``."""
+        if self._bar and event["kind"] == "monitor" and isinstance(event["data"], dict):
+            self.write(logging.INFO, "monitor", str(event["data"].get("status_text") or json.dumps(event["data"])))
+        else:
+            super().emit(event)
+
+    def write(self, level: int, source: str, message: str) -> None:
+        """Show one line (a traceback is several), with its time, and its level if that is above information."""
+        if self._quiet and level < logging.WARNING:
+            return
+        now = time.strftime("%H:%M:%S")
+        severity = f"{logging.getLevelName(level)} " if level >= logging.WARNING else ""
+        text = printable(message)
+        if self._bar is None:
+            print(f"{now} {source}: {severity}{text}", file=sys.stderr, flush=True)  # noqa: T201 (this is a terminal)
+            return
+        from rich.text import Text
+
+        style = next((style for least, style in _STYLES.items() if level >= least), "dim")
+        line = Text.assemble((f"{now} ", "dim"), (f"{source}: ", "cyan"), (severity + text, style))
+        self._bar.console.print(line)
+
+    def show_progress(self, fraction: float, text: str) -> None:  # noqa: ARG002 (the text is in the line above)
+        """Move the bar."""
+        if self._bar:
+            self._bar.update(self._bar.task_ids[0], total=1.0, completed=fraction)

@@ -1,0 +1,101 @@
+"""Checking a contract, the app that made it and inputs for it, without running anything.
+
+Unlike a run, it asks for no input that was not given, so that each can be checked as it is written, and for no
+credentials, which belong where the app will run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fairlead.adapters import storage
+from fairlead.adapters.errors import AppInvalid, ContractError, ContractInvalid, InputInvalid, Problem
+from fairlead.adapters.twine.contract import MANIFEST_STRANDS, VALUES_STRANDS, Twine
+from fairlead.adapters.twine.manifests import bind_manifest
+from fairlead.adapters.twine.sources import load_json
+from fairlead.adapters.twine.unit import INPUT_STRANDS, TwineApp
+
+_STRANDS = (*INPUT_STRANDS, "output_values", "output_manifest", "monitor_message", "credentials", "children")
+
+
+@dataclass(frozen=True)
+class Strand:
+    """One part of a valid contract."""
+
+    required: bool
+    members: tuple[str, ...]
+    """What is in it: the names of values, datasets, credentials or children."""
+    checked: bool
+    """Whether data for it was given, and is valid."""
+
+
+@dataclass(frozen=True)
+class Contract:
+    """A valid contract."""
+
+    subject: str
+    """The app or the twine, as the user named it."""
+    strands: Mapping[str, Strand]
+
+
+def checked(subject: str, inputs: Mapping[str, object]) -> Contract:
+    """Check an app's folder or a twine's file, and inputs by strand; raises all problems in a contract error."""
+    errors: list[ContractError] = []
+    twine = _load(subject, errors)
+    if twine:
+        problems = [problem for strand, source in inputs.items() for problem in _input_problems(twine, strand, source)]
+        if problems:
+            errors.append(InputInvalid(problems))
+    if errors:
+        raise type(errors[0])([problem for error in errors for problem in error.problems])
+    assert twine
+    strands = {
+        strand: Strand(
+            required=strand != "monitor_message" and twine.requires(strand),
+            members=tuple(_members(twine, strand)),
+            checked=strand in inputs,
+        )
+        for strand in _STRANDS
+        if twine.declares(strand)
+    }
+    return Contract(subject, strands)
+
+
+def _load(subject: str, errors: list[ContractError]) -> Twine | None:
+    """Load a twine, also that of an app which cannot be loaded itself."""
+    path = storage.local_path(subject)
+    try:
+        return Twine(path, where=subject) if path.is_file() else TwineApp(subject).load()
+    except ContractError as error:
+        errors.append(error)
+    if isinstance(errors[0], AppInvalid) and (path / "twine.json").is_file():
+        try:
+            return Twine.of_app(path)
+        except ContractInvalid as error:
+            errors.append(error)
+    return None
+
+
+def _input_problems(twine: Twine, strand: str, source: object) -> list[Problem]:
+    problems = twine.presence_problems(strand, given=True)
+    if problems:
+        return problems
+    try:
+        data, base = load_json(source, strand, InputInvalid)
+    except InputInvalid as error:
+        return list(error.problems)
+    if strand in VALUES_STRANDS:
+        return twine.value_problems(strand, data)
+    bound, problems = bind_manifest(data, strand, base)
+    return problems or twine.manifest_problems(strand, bound["datasets"])
+
+
+def _members(twine: Twine, strand: str) -> list[str]:
+    if strand in MANIFEST_STRANDS:
+        return list(twine.datasets(strand))
+    if strand in {"credentials", "children"}:
+        return [item.get("name") or item["key"] for item in twine.raw[strand]]
+    properties: Mapping[str, Any] = twine.raw[f"{strand}_schema"].get("properties", {})
+    return list(properties)

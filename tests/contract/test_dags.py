@@ -1,0 +1,162 @@
+"""The files in ``dags/`` as they stand: Airflow lists them cheaply, and the demo runs them all and tells the truth."""
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .units import ROOT
+
+ENVIRONMENTS = (".venv-airflow", ".venv-prefect")
+
+
+@pytest.fixture(autouse=True)
+def environments():
+    for name in ENVIRONMENTS:
+        if not (ROOT / name / "bin" / "python").exists():
+            pytest.skip(f"{name} is not there; make setup makes it")
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """The demo as somebody has it who has just cloned the project and set it up; with a home that is empty."""
+    folder = tmp_path / "clone"
+    shutil.copytree(ROOT / "dags", folder / "dags", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ENVIRONMENTS:
+        (folder / name).symlink_to(ROOT / name)
+    (tmp_path / "home").mkdir()
+    return folder
+
+
+@pytest.fixture
+def environment(tmp_path):
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PREFECT", "FAIRLEAD"))
+    }
+    return kept | {"HOME": str(tmp_path / "home")}
+
+
+def started_below(folder):
+    """Return the processes whose environment names a folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.fsencode(folder) in (process / "environ").read_bytes():
+                found.append((process / "cmdline").read_bytes())
+        except OSError:
+            continue
+    return found
+
+
+def test_airflow_finds_one_dag_and_loads_nothing_that_parsing_does_not_need(environment, tmp_path):
+    program = f"""
+import sys
+from airflow.dag_processing.dagbag import DagBag
+bag = DagBag({str(ROOT / "dags")!r})
+print(bag.import_errors, sorted(bag.dags), sorted({{"numpy", "pandas", "prefect", "pvlib"}} & {{*sys.modules}}))
+"""
+    settings = {"AIRFLOW_HOME": str(tmp_path), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+    python = ROOT / ".venv-airflow" / "bin" / "python"
+    done = subprocess.run(
+        [python, "-c", program], env=environment | settings, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "{} ['wind_resource'] []"
+
+
+def test_the_demo_runs_the_study_in_three_hosts_and_leaves_nothing_running(clone, environment, tmp_path):
+    pytest.importorskip("pvlib")
+    done = subprocess.run(
+        [sys.executable, clone / "dags" / "demo.py"],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = re.findall(
+        r"^ *(Terminal|Prefect|Airflow) +([\d. ]+) (\w{12}) +(computed|cache hit) ", done.stdout, re.MULTILINE
+    )
+    hosts, figures, fingerprints, results = zip(*rows, strict=True)
+    assert hosts == ("Terminal", "Prefect", "Airflow")
+    assert results == ("computed", "cache hit", "cache hit")
+    assert len(set(figures)) == len(set(fingerprints)) == 1
+    assert "Results and fingerprints are identical." in done.stdout
+    chart = clone / "build" / "demo" / "wind_rose.png"
+    assert done.stdout.endswith(f"{chart}\n")
+    assert chart.read_bytes().startswith(b"\x89PNG")
+    assert started_below(clone) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_a_demo_that_is_stopped_stops_what_it_has_started(clone, environment, number):
+    pytest.importorskip("pvlib")
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    command = [sys.executable, clone / "dags" / "demo.py"]
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        signal.signal(signal.SIGINT, previous)
+        for line in process.stdout:
+            if line.startswith("2 of 3"):
+                break
+        process.send_signal(number)
+        process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert started_below(clone) == []
+
+
+# What the demo says of three outcomes
+
+
+@pytest.fixture
+def demo(monkeypatch):
+    spec = importlib.util.spec_from_file_location("demo", ROOT / "dags" / "demo.py")
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "demo", module)
+    spec.loader.exec_module(module)
+    return module
+
+
+def studies(demo, *cached, **changes):
+    outcome = {"outputs": {"output_values": {"k": 1.8}}, "files": [{"name": "a", "digest": "d"}], "fingerprint": "f"}
+    made = [json.loads(json.dumps(outcome | {"cached": hit})) for hit in cached]
+    made[-1] |= changes
+    return [demo.Study(host, each, 1.0) for host, each in zip(["Terminal", "Prefect", "Airflow"], made, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("cached", "fresh", "account"),
+    [
+        ((False, True, True), False, "The terminal computed"),
+        ((True, True, True), False, "All three found in the cache"),
+        ((False, False, False), True, "Each host computed"),
+    ],
+)
+def test_the_demo_says_who_computed(demo, monkeypatch, cached, fresh, account):
+    monkeypatch.setattr(demo, "FRESH", fresh)
+    assert demo.disagreements(studies(demo, *cached)) == []
+    assert account in demo.account_of(studies(demo, *cached))
+
+
+@pytest.mark.parametrize(
+    ("cached", "fresh", "changes", "problem"),
+    [
+        ((False, True, True), False, {"fingerprint": "g"}, "The fingerprints differ."),
+        ((False, True, True), False, {"outputs": {"output_values": {"k": 1.9}}}, "The results differ."),
+        ((False, True, True), False, {"files": [{"name": "a", "digest": "e"}]}, "The results differ."),
+        ((False, True, False), False, {}, "Airflow should have found the result in the cache."),
+        ((False, False, True), True, {}, "Airflow should have computed."),
+    ],
+)
+def test_the_demo_reports_what_does_not_hold(demo, monkeypatch, cached, fresh, changes, problem):
+    monkeypatch.setattr(demo, "FRESH", fresh)
+    assert demo.disagreements(studies(demo, *cached, **changes)) == [problem]

@@ -1,0 +1,527 @@
+"""The command, as people and scripts use it: in a process of its own, with real signals and a real terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from fairlead.adapters.cli import exits, main
+
+FAIRLEAD = Path(sys.executable).parent / "fairlead"
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+TWINE = {
+    "input_values_schema": {
+        "type": "object",
+        "properties": {"n": {"type": "integer", "title": "How many", "examples": [3]}},
+        "required": ["n"],
+        "additionalProperties": False,
+    },
+    "output_values_schema": {"type": "object", "properties": {"squares": {"type": "array"}}},
+    "monitor_message_schema": {"type": "object"},
+}
+WITH_FILES = {
+    "input_manifest": {"datasets": {"words": {}}},
+    "output_manifest": {"datasets": {"capitals": {}}},
+}
+SQUARES = """
+import logging
+
+def run(analysis):
+    print("printed by the app")
+    logging.getLogger("app").info("logged by the app")
+    n = analysis.input_values["n"]
+    for i in range(1, n + 1):
+        analysis.send_monitor_message({"progress": i / n, "status_text": f"square {i} of {n}"})
+    analysis.output_values = {"squares": [{"root": i, "square": i * i} for i in range(n)], "mean": 1 / 3}
+"""
+CAPITALS = """
+from pathlib import Path
+
+def run(analysis):
+    folder = Path(analysis.output_manifest.get_dataset("capitals").path)
+    for file in analysis.input_manifest.get_dataset("words").files:
+        (folder / file.name).write_text(Path(file.local_path).read_text().upper())
+"""
+HOLDING = """
+import subprocess, time
+
+def run(analysis):
+    held = subprocess.Popen(["sleep", "1000"])
+    print("holding", held.pid, flush=True)
+    while True:
+        time.sleep(0.05)
+        analysis.send_monitor_message({})
+"""
+STUBBORN = HOLDING.replace("import", "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\nimport")
+
+
+@pytest.fixture
+def app(tmp_path):
+    """Make an app's folder."""
+
+    def make(source: str, twine: object = TWINE, name: str = "app") -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "app.py").write_text(source)
+        (folder / "twine.json").write_text(twine if isinstance(twine, str) else json.dumps(twine))
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def environment(tmp_path):
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("FAIRLEAD", "FORCE_COLOR"))}
+    return kept | {"FAIRLEAD_CACHE": str(tmp_path / "cache"), "TERM": "xterm-256color", "COLUMNS": "100"}
+
+
+@pytest.fixture
+def fairlead(environment, tmp_path):
+    """Run the command to its end."""
+
+    def call(*arguments: object, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        command = [str(word) for word in (FAIRLEAD, *arguments)]
+        return subprocess.run(
+            command, input=stdin, capture_output=True, text=True, check=False, env=environment, cwd=tmp_path, timeout=60
+        )
+
+    return call
+
+
+def ended(pid: int) -> bool:
+    """Wait until a process has ended; False if it has not within 10 s."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([descriptor], [], [], 10)[0])
+    finally:
+        os.close(descriptor)
+
+
+# The result, and where it goes
+
+
+def test_the_result_is_on_standard_output_and_the_progress_on_standard_error(fairlead, app):
+    done = fairlead("run", app(SQUARES), "--input-values", '{"n": 3}')
+    assert done.returncode == 0
+    assert "0.333333" in done.stdout
+    assert re.search(r"root +square\n.*\n +0 +0\n +1 +1\n +2 +4\n", done.stdout)
+    assert re.search(r"fingerprint +[0-9a-f]{64}\n", done.stdout)
+    (log,) = re.findall(r"log +(/.+)\n", done.stdout)
+    assert "logged by the app" in Path(log).read_text()
+    for line in ("stdout: printed by the app", "app: logged by the app", '"status_text": "square 3 of 3"'):
+        assert line in done.stderr
+        assert line not in done.stdout
+
+
+def test_without_a_terminal_there_are_only_plain_lines(fairlead, app):
+    coloured = SQUARES.replace("printed", r"\x1b[31mprin\x1b[0mted\a")
+    done = fairlead("run", app(coloured), "--input-values", '{"n": 3}')
+    assert "stdout: printed by the app\n" in done.stderr
+    for text in (done.stdout, done.stderr):
+        assert not CONTROL.search(text)
+        assert all(line == line.rstrip() for line in text.splitlines())
+
+
+@pytest.mark.parametrize("isolation", ["process", "thread"])
+def test_with_json_standard_output_is_one_object(fairlead, app, isolation):
+    done = fairlead("run", app(SQUARES), "--input-values", '{"n": 2}', "--isolation", isolation, "--json")
+    outcome = json.loads(done.stdout)
+    assert outcome["outputs"] == {
+        "output_values": {"squares": [{"root": 0, "square": 0}, {"root": 1, "square": 1}], "mean": 1 / 3}
+    }
+    assert (outcome["unit"], outcome["cached"], outcome["files"]) == ("app", False, [])
+    assert "printed by the app" in done.stderr
+    assert "app: logged by the app" in done.stderr
+
+
+def test_quiet_leaves_warnings(fairlead, app):
+    warning = SQUARES.replace('.info("', '.warning("')
+    done = fairlead("run", app(warning), "--input-values", '{"n": 2}', "--quiet")
+    assert re.fullmatch(r"\S+ app: WARNING logged by the app\n", done.stderr)
+    assert "squares" in done.stdout
+
+
+def test_work_done_before_is_found_unless_refresh_is_asked_for(fairlead, app):
+    command = ("run", app(SQUARES), "--input-values", '{"n": 2}', "--json")
+    first, second, third = (json.loads(fairlead(*command, *more).stdout) for more in ([], [], ["--refresh"]))
+    assert [outcome["cached"] for outcome in (first, second, third)] == [False, True, False]
+    assert len({outcome["fingerprint"] for outcome in (first, second, third)}) == 1
+    assert second["outputs"] == first["outputs"] == third["outputs"]
+    assert "found in the cache" in fairlead(*command[:-1]).stdout
+
+
+def test_cache_says_where_results_are_kept(fairlead, app, tmp_path):
+    command = ("run", app(SQUARES), "--input-values", '{"n": 2}', "--json", "--cache", tmp_path / "other")
+    assert not json.loads(fairlead(*command).stdout)["cached"]
+    assert json.loads(fairlead(*command).stdout)["cached"]
+    assert not (tmp_path / "cache").exists()
+
+
+def test_on_a_terminal_a_bar_follows_the_progress(environment, app, tmp_path):
+    master, slave = os.openpty()
+    command = [FAIRLEAD, "run", app(SQUARES.replace("printed", r"\x1b[41mprinted")), "--input-values", '{"n": 3}']
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=slave, env=environment, cwd=tmp_path) as process:
+        os.close(slave)
+        shown = b""
+        with suppress(OSError):  # a terminal whose last writer has gone
+            while part := os.read(master, 1 << 16):
+                shown += part
+        result = process.stdout.read().decode()
+    os.close(master)
+    text = shown.decode()
+    assert "100%" in text
+    assert text.rindex("\x1b[?25h") > text.rindex("100%")  # the cursor is back
+    assert "square 3 of 3" in text
+    assert "status_text" not in text
+    assert "\x1b[41m" not in text
+    assert not CONTROL.search(result)
+
+
+# Inputs
+
+
+@pytest.mark.parametrize("form", ["file", "text", "standard input"])
+def test_json_comes_from_a_file_a_text_or_standard_input(fairlead, app, tmp_path, form):
+    (tmp_path / "values").write_text('{"n": 1}')
+    source, stdin = {"file": ("values", ""), "text": (' {"n": 1}', ""), "standard input": ("-", '{"n": 1}')}[form]
+    done = fairlead("run", app(SQUARES), "--input-values", source, "--json", stdin=stdin)
+    assert len(json.loads(done.stdout)["outputs"]["output_values"]["squares"]) == 1
+
+
+def test_configuration_reaches_the_app(fairlead, app):
+    echo = "def run(analysis):\n    analysis.output_values = {'got': analysis.configuration_values}\n"
+    twine = {"configuration_values_schema": {"type": "object"}, "output_values_schema": {"type": "object"}}
+    done = fairlead("run", app(echo, twine), "--configuration-values", '{"a": 1}', "--json")
+    assert json.loads(done.stdout)["outputs"]["output_values"] == {"got": {"a": 1}}
+
+
+# The folder of outputs
+
+
+@pytest.fixture
+def words(tmp_path):
+    folder = tmp_path / "study" / "words"
+    folder.mkdir(parents=True)
+    for name in ("one", "two"):
+        (folder / f"{name}.txt").write_text(name)
+    (folder.parent / "manifest.json").write_text('{"datasets": {"words": "words"}}')
+    return folder
+
+
+def test_an_output_folder_holds_the_values_the_manifest_and_the_files(fairlead, app, tmp_path, words):
+    twine = {**WITH_FILES, "output_values_schema": {"type": "object"}}
+    source = CAPITALS + "    analysis.output_values = {'third': 1 / 3}\n"
+    done = fairlead("run", app(source, twine), "--input-manifest", "study/manifest.json", "--output-dir", "results")
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "results"
+    names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert names == {"output_values.json", "output_manifest.json", "capitals/one.txt", "capitals/two.txt"}
+    assert all(name in done.stdout for name in names)
+    assert json.loads((folder / "output_values.json").read_text()) == {"third": 1 / 3}
+    assert (folder / "capitals" / "two.txt").read_text() == "TWO"
+
+
+def test_the_output_manifest_is_an_input_manifest_wherever_the_folder_goes(fairlead, app, tmp_path, words):
+    fairlead("run", app(CAPITALS, WITH_FILES), "--input-manifest", "study/manifest.json", "--output-dir", "results")
+    (tmp_path / "results").rename(tmp_path / "moved")
+    second = json.loads(json.dumps(WITH_FILES).replace("capitals", "again").replace("words", "capitals"))
+    source = CAPITALS.replace("capitals", "again").replace("words", "capitals").replace("upper", "title")
+    manifest = tmp_path / "moved" / "output_manifest.json"
+    done = fairlead("run", app(source, second, "next"), "--input-manifest", manifest, "--output-dir", "last")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "last" / "again" / "one.txt").read_text() == "One"
+
+
+def test_an_output_folder_keeps_what_is_the_same_replaces_what_differs_and_leaves_the_rest(
+    fairlead, app, tmp_path, words
+):
+    command = ("run", app(CAPITALS, WITH_FILES), "--input-manifest", "study/manifest.json", "--output-dir", "results")
+    fairlead(*command)
+    folder = tmp_path / "results"
+    same, different, stranger = (folder / "capitals" / f"{name}.txt" for name in ("one", "two", "three"))
+    os.utime(same, (1, 1))
+    different.write_text("edited")
+    stranger.write_text("mine")
+    done = fairlead(*command)
+    assert same.stat().st_mtime == 1
+    assert different.read_text() == "TWO"
+    assert stranger.read_text() == "mine"
+    assert "not part of this result: capitals/three.txt" in done.stdout
+
+
+def test_a_run_that_fails_makes_no_output_folder(fairlead, app, tmp_path):
+    done = fairlead("run", app("def run(analysis): 1 / 0"), "--input-values", '{"n": 1}', "--output-dir", "results")
+    assert done.returncode == exits.FAILED
+    assert not (tmp_path / "results").exists()
+
+
+def test_an_output_folder_that_cannot_be_written_is_reported(fairlead, app, tmp_path):
+    (tmp_path / "file").touch()
+    done = fairlead("run", app(SQUARES), "--input-values", '{"n": 1}', "--output-dir", "file/results")
+    assert done.returncode == exits.STORAGE
+    assert done.stderr.endswith("file/results: Not a directory\n")
+    assert fairlead("run", app(SQUARES, name="other"), "--output-dir", "file").returncode == exits.USAGE
+
+
+# How it ends
+
+DIES = "import os, signal\ndef run(analysis): os.kill(os.getpid(), signal.SIGKILL)"
+ENDINGS = {
+    "input invalid": ("def run(analysis): pass", ["--input-values", '{"n": "x"}'], exits.CONTRACT, "InputInvalid"),
+    "output invalid": (
+        "def run(analysis): analysis.output_values = {'squares': 1}",
+        [],
+        exits.CONTRACT,
+        "OutputInvalid",
+    ),
+    "app invalid": ("x = 1", [], exits.CONTRACT, "AppInvalid"),
+    "raised": ("def run(analysis): raise ValueError('no wind')", [], exits.FAILED, "AppRaised"),
+    "exited": ("import os\ndef run(analysis): os._exit(3)", [], exits.FAILED, "AppExited"),
+    "killed": (DIES, [], exits.FAILED, "AppKilled"),
+    "flooded": ("def run(analysis): print('x' * 10**6)", ["--output-limit", "0.1"], exits.FAILED, "OutputFlooded"),
+    "timed out": (HOLDING, ["--timeout", "0.5"], exits.TIMED_OUT, "TimedOut"),
+    "hung": (
+        "import time\ndef run(analysis): time.sleep(1000)",
+        ["--silence-limit", "0.3", "--stop-silent"],
+        exits.TIMED_OUT,
+        "Hung",
+    ),
+    "no such store": ("def run(analysis): pass", ["--cache", "nosuch://bucket"], exits.STORAGE, "StorageFailed"),
+    "no such folder": ("def run(analysis): pass", ["--cache", "/dev/null/cache"], exits.STORAGE, "StorageFailed"),
+}
+
+
+@pytest.mark.parametrize(("source", "options", "code", "error"), ENDINGS.values(), ids=ENDINGS)
+def test_every_failure_has_an_exit_code_a_message_and_a_json_object(fairlead, app, source, options, code, error):
+    done = fairlead("run", app(source), "--input-values", '{"n": 1}', "--json", *options)
+    assert done.returncode == code
+    assert json.loads(done.stdout)["error"]["type"] == error
+    assert re.search(rf"^{error}: .+", done.stderr, re.MULTILINE)
+    assert "/fairlead/adapters/" not in done.stderr
+    assert not CONTROL.search(done.stderr)
+
+
+def test_a_broken_contract_is_told_with_place_finding_rule_and_remedy(fairlead, app):
+    done = fairlead("run", app(SQUARES), "--input-values", '{"n": "x", "m": 1}')
+    assert done.returncode == exits.CONTRACT
+    assert done.stderr == (
+        "InputInvalid: An input breaks the contract. Nothing has run.\n"
+        "\n"
+        "input_values.m\n"
+        "  found     is not known\n"
+        "  expected  twine.json: input_values_schema\n"
+        "  remedy    Known here: n.\n"
+        "\n"
+        "input_values.n\n"
+        "  found     'x' is not an integer\n"
+        "  expected  twine.json: input_values_schema\n"
+        "  remedy    Give How many, e.g. 3.\n"
+    )
+    assert done.stdout == ""
+
+
+def test_an_app_that_raised_is_told_with_its_own_traceback_and_the_log(fairlead, app):
+    folder = app("def run(analysis):\n    helper()\n\ndef helper():\n    raise ValueError('no wind')\n")
+    done = fairlead("run", folder, "--input-values", '{"n": 1}')
+    assert "AppRaised: The app raised ValueError: no wind\n" in done.stderr
+    assert f'    Traceback (most recent call last):\n      File "{folder}/app.py", line 2, in run\n' in done.stderr
+    (log,) = re.findall(r"^log +(/.+)$", done.stderr, re.MULTILINE)
+    assert "no wind" in Path(log).read_text()
+
+
+def test_the_last_lines_are_told_where_they_were_not_shown(fairlead, app):
+    folder = app("import os\ndef run(analysis):\n    print('last words', flush=True)\n    os._exit(3)")
+    loud, quiet = (fairlead("run", folder, "--input-values", '{"n": 1}', *more).stderr for more in ([], ["--quiet"]))
+    assert "Its last lines:\n    last words\n" in quiet
+    assert loud.count("last words") == quiet.count("last words") == 1
+
+
+def test_a_defect_of_fairlead_is_told_with_its_traceback(app, monkeypatch, capsys, tmp_path):
+    def broken(*_args, **_kwargs):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setenv("FAIRLEAD_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("fairlead.adapters.perform.perform", broken)
+    with pytest.raises(SystemExit) as ending:
+        main(["run", str(app(SQUARES)), "--json"])
+    captured = capsys.readouterr()
+    assert ending.value.code == exits.UNEXPECTED
+    assert "Traceback" in captured.err
+    assert json.loads(captured.out)["error"]["message"] == "RuntimeError: a bug"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("app", "--no-such-option"),
+        ("app", "--timeout", "-1"),
+        ("app", "--stop-silent"),
+        ("app", "--isolation", "thread", "--silence-limit", "1"),
+    ],
+    ids=" ".join,
+)
+def test_a_command_line_that_is_wrong_ends_with_the_code_of_that(fairlead, arguments):
+    done = fairlead("run", *arguments)
+    assert done.returncode == exits.USAGE
+    assert done.stderr.startswith("Usage: fairlead run")
+
+
+def test_help_lists_every_exit_code(fairlead):
+    done = fairlead("--help")
+    assert done.returncode == 0
+    for code, meaning in exits.MEANINGS.items():
+        assert f" {code}  {meaning}\n" in done.stdout
+
+
+def test_help_loads_next_to_nothing():
+    program = """
+import sys
+from fairlead.adapters.cli import main
+try:
+    main(["--help"])
+except SystemExit:
+    print(sorted({"blake3", "fsspec", "jsonschema", "rich"} & {*sys.modules}))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("\n[]\n")
+
+
+def test_version_is_that_of_the_distribution(fairlead):
+    from importlib.metadata import version
+
+    assert fairlead("--version").stdout == f"fairlead {version('fairlead')}\n"
+
+
+# Signals
+
+
+@pytest.fixture
+def started(environment, tmp_path):
+    """Start a run of an app that holds a process; returns the command's process and the id of what it holds."""
+    processes = []
+    # A process that is started where Ctrl-C is ignored ignores it, too.
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def start(folder: Path, *options: str) -> tuple[subprocess.Popen[str], int]:
+        command = [FAIRLEAD, "run", folder, "--input-values", '{"n": 1}', *options]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        process = subprocess.Popen(command, env=environment, cwd=tmp_path, **pipes)
+        processes.append(process)
+        for line in process.stderr:
+            if holding := re.search(r"holding (\d+)$", line):
+                return process, int(holding[1])
+        raise AssertionError(f"it ended with {process.wait()} before it held anything")
+
+    yield start
+    signal.signal(signal.SIGINT, previous)
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, exits.INTERRUPTED), (signal.SIGTERM, exits.TERMINATED)],
+    ids=["SIGINT", "SIGTERM"],
+)
+def test_a_signal_stops_the_run_with_all_that_it_started(started, app, number, code):
+    process, held = started(app(HOLDING), "--json")
+    process.send_signal(number)
+    output, errors = process.communicate(timeout=20)
+    assert process.returncode == code
+    assert ended(held)
+    error = json.loads(output)["error"]
+    assert (error["type"], error["message"].split(",")[0]) == ("Cancelled", f"Stopped by {number.name}")
+    assert "holding" in Path(error["log"]).read_text()
+    assert "Traceback" not in errors
+
+
+def test_a_second_signal_ends_the_command_at_once_and_still_leaves_nothing(started, app):
+    process, held = started(app(STUBBORN))
+    group = os.getpgid(held)
+    process.send_signal(signal.SIGINT)
+    limit = time.monotonic() + 10
+    while signal.SIGINT in caught(process.pid):  # until the first has arrived
+        assert time.monotonic() < limit
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=2)
+    assert process.returncode == -signal.SIGINT
+    assert ended(held)
+    assert ended(group)
+
+
+def caught(pid: int) -> set[int]:
+    """Return the signals that a process handles."""
+    (mask,) = re.findall(r"^SigCgt:\s*(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return {number for number in range(1, 64) if int(mask, 16) >> (number - 1) & 1}
+
+
+def test_a_signal_stops_a_run_in_this_process(started, app):
+    holding = HOLDING.replace('subprocess.Popen(["sleep", "1000"])', "type('', (), {'pid': __import__('os').getpid()})")
+    process, _ = started(app(holding), "--isolation", "thread")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert process.returncode == exits.INTERRUPTED
+
+
+# Validation
+
+
+def test_a_valid_app_is_told_with_its_strands(fairlead, app):
+    done = fairlead("validate", app(CAPITALS, TWINE | WITH_FILES | {"credentials": [{"name": "SECRET_KEY"}]}))
+    assert done.returncode == 0
+    assert re.search(r"app +valid\n", done.stdout)
+    assert re.search(r"input_values +required +n\n", done.stdout)
+    assert re.search(r"input_manifest +required +words\n", done.stdout)
+    assert re.search(r"output_manifest +required +capitals\n", done.stdout)
+    assert re.search(r"credentials +required +SECRET_KEY\n", done.stdout)
+
+
+def test_a_twine_is_validated_by_itself(fairlead, app):
+    folder = app(SQUARES)
+    (folder / "app.py").unlink()
+    assert fairlead("validate", folder / "twine.json").returncode == 0
+    done = fairlead("validate", folder)
+    assert done.returncode == exits.CONTRACT
+    assert "app.py is not there" in done.stderr
+
+
+def test_only_the_inputs_that_are_given_are_validated(fairlead, app, words):
+    folder = app(CAPITALS, TWINE | WITH_FILES)
+    done = fairlead("validate", folder, "--input-manifest", "study/manifest.json", "--json")
+    strands = json.loads(done.stdout)["strands"]
+    assert [name for name, strand in strands.items() if strand["checked"]] == ["input_manifest"]
+    done = fairlead("validate", folder / "twine.json", "--input-values", '{"n": 1.5}', "--configuration-values", "{}")
+    assert done.returncode == exits.CONTRACT
+    assert "1.5 is not an integer" in done.stderr
+    assert "is given, but the app does not take it" in done.stderr
+
+
+def test_validation_lists_every_problem_of_the_app_its_twine_and_the_inputs(fairlead, app):
+    done = fairlead("validate", app("x = 1", {"credentials": [{"name": "lower"}], "children": [{}]}), "--json")
+    assert done.returncode == exits.CONTRACT
+    found = [problem["found"] for problem in json.loads(done.stdout)["error"]["problems"]]
+    assert len(found) == 3
+    assert "neither a function 'run' nor a class 'App'" in found[0]
+    done = fairlead("validate", app("x = 1", name="other"), "--input-values", '{"n": []}', "--json")
+    assert len(json.loads(done.stdout)["error"]["problems"]) == 2
+
+
+def test_a_twine_that_is_not_json_is_told_with_the_place(fairlead, app):
+    done = fairlead("validate", app(SQUARES, "{'a': 1}"))
+    assert done.returncode == exits.CONTRACT
+    assert "is not JSON: Expecting property name enclosed in double quotes at line 1, column 2" in done.stderr

@@ -36,6 +36,7 @@ from fairlead.adapters.storage import StoredFile
 from fairlead.adapters.unit import Produced
 
 _VERSION = 1
+_ATTEMPTS = 100
 
 
 class DamagedEntry(Exception):
@@ -62,7 +63,7 @@ class ResultCache:
     def __init__(self, root: str | os.PathLike[str] | None = None) -> None:
         """Use a root; without one, ``$FAIRLEAD_CACHE`` or else ``fairlead`` in the user's cache folder."""
         chosen = os.fspath(root) if root is not None else default_root()
-        self.root = str(storage.local_path(chosen)) if storage.is_local(chosen) else chosen.rstrip("/")
+        self.root = str(storage.local_path(chosen)) if storage.is_local(chosen) else storage.join(chosen)
 
     def __repr__(self) -> str:
         """Show the root."""
@@ -76,17 +77,18 @@ class ResultCache:
         """Return a verified entry, or None; raises `DamagedEntry` with the reason, and `StorageFailed`."""
         folder = self.folder(fingerprint)
         try:
-            with self._translated():
-                data = storage.read_bytes(storage.join(folder, "outcome.json"))
+            data = storage.read_bytes(storage.join(folder, "outcome.json"))
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise self._unusable(error) from error
         try:
             record = json.loads(data)
             claimed = record.pop("digest")
             if record["version"] > _VERSION:
                 return None
             intact = record["fingerprint"] == fingerprint and digest_of(record) == claimed
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise DamagedEntry(f"{folder}/outcome.json cannot be read ({error!r})") from error
         if not intact:
             raise DamagedEntry(f"{folder}/outcome.json has changed since it was written")
@@ -98,6 +100,8 @@ class ResultCache:
                 found = storage.digest(file.location)
             except FileNotFoundError as error:
                 raise DamagedEntry(f"{file.location} is missing") from error
+            except OSError as error:
+                raise DamagedEntry(f"{file.location} cannot be read ({error})") from error
             if found != file.digest:
                 raise DamagedEntry(f"{file.location} has changed since it was written")
             files.append(file)
@@ -149,13 +153,14 @@ class ResultCache:
         """Make the system's refusals of a local root what they are of a remote one."""
         try:
             yield
-        except FileNotFoundError:
-            raise
         except OSError as error:
-            raise StorageFailed(
-                f"The result cache {self.root} cannot be used: {error}.",
-                remedy="Check permissions and free space there, or choose another place (FAIRLEAD_CACHE).",
-            ) from error
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: OSError) -> StorageFailed:
+        return StorageFailed(
+            f"The result cache {self.root} cannot be used: {error}.",
+            remedy="Check permissions and free space there, or choose another place (FAIRLEAD_CACHE).",
+        )
 
     @contextlib.contextmanager
     def run_log(self, fingerprint: str) -> Generator[tuple[str, IO[bytes]]]:
@@ -176,9 +181,16 @@ class ResultCache:
         with tempfile.NamedTemporaryFile(prefix="fairlead-log-") as spool:
             try:
                 yield location, spool
-            finally:
-                spool.flush()
-                storage.put(Path(spool.name), location)
+            except BaseException:
+                with contextlib.suppress(StorageFailed):  # why the run failed counts
+                    self._upload(spool, location)
+                raise
+            self._upload(spool, location)
+
+    @staticmethod
+    def _upload(spool: IO[bytes], location: str) -> None:
+        spool.flush()
+        storage.put(Path(spool.name), location)
 
 
 def default_root() -> str:
@@ -191,7 +203,7 @@ def default_root() -> str:
 
 def _publish(sources: Mapping[str, Path], files: tuple[StoredFile, ...], root: Path) -> None:
     """Move files below a folder that appears whole; what is there already is kept if it is sound."""
-    if all(_is_sound(file) for file in files):
+    if _are_sound(files):
         return
     root.parent.mkdir(parents=True, exist_ok=True)
     temporary = root.with_name(f".new-{os.urandom(8).hex()}")
@@ -201,28 +213,25 @@ def _publish(sources: Mapping[str, Path], files: tuple[StoredFile, ...], root: P
             target = temporary / file.name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(sources[file.name], target)
-        _replace(temporary, root)
+        for _ in range(_ATTEMPTS):
+            try:
+                temporary.rename(root)
+            except OSError:  # something is there: a faster writer's equal files, or damaged ones
+                if _are_sound(files):
+                    return
+                damaged = root.with_name(f".old-{os.urandom(8).hex()}")
+                with contextlib.suppress(FileNotFoundError):
+                    root.rename(damaged)
+                storage.remove(str(damaged))
+            else:
+                return
+        raise StorageFailed(f"{root}: could not be replaced.", remedy="Check who else writes there.")
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _is_sound(file: StoredFile) -> bool:
+def _are_sound(files: tuple[StoredFile, ...]) -> bool:
     try:
-        return storage.digest(file.location) == file.digest
+        return all(storage.digest(file.location) == file.digest for file in files)
     except OSError:
         return False
-
-
-def _replace(new: Path, root: Path) -> None:
-    """Rename a folder over another, which is removed; a writer that was faster with equal files wins."""
-    for _ in range(100):
-        try:
-            new.rename(root)
-        except OSError:
-            damaged = root.with_name(f".old-{os.urandom(8).hex()}")
-            with contextlib.suppress(FileNotFoundError):
-                root.rename(damaged)
-            shutil.rmtree(damaged, ignore_errors=True)
-        else:
-            return
-    raise StorageFailed(f"{root}: could not be replaced.", remedy="Check who else writes there.")

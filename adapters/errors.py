@@ -166,6 +166,10 @@ class AppExited(RunFailed):
         super().__init__(message, remedy=remedy, tail=tail)
         self.code = code
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the error as JSON data, with the exit status ``code``."""
+        return super().to_dict() | {"code": self.code}
+
 
 class AppKilled(RunFailed):
     """The app's process was ended by the signal number ``signal``."""
@@ -173,6 +177,10 @@ class AppKilled(RunFailed):
     def __init__(self, message: str, *, signal: int, remedy: str = "", tail: Sequence[str] = ()) -> None:
         super().__init__(message, remedy=remedy, tail=tail)
         self.signal = signal
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the error as JSON data, with the number of the ``signal``."""
+        return super().to_dict() | {"signal": self.signal}
 
 
 class TimedOut(RunFailed):

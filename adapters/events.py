@@ -86,6 +86,14 @@ if TYPE_CHECKING:
     )
 
 VERSION = 1
+_FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
+    "log": {"level": int, "logger": str, "message": str},
+    "output": {"stream": str, "line": str},
+    "monitor": {"data": object},
+    "progress": {"fraction": (int, float), "text": str},
+    "returned": {"value": object},
+    "raised": {"exception": str, "message": str, "traceback": str},
+}
 
 
 def log_record(level: int, logger: str, message: str, traceback: str | None = None) -> LogEvent:
@@ -129,7 +137,7 @@ def progress(fraction: float, text: str = "") -> ProgressEvent:
         "fairlead": VERSION,
         "kind": "progress",
         "time": time.time(),
-        "fraction": min(max(fraction, 0.0), 1.0),
+        "fraction": min(max(0.0, fraction), 1.0),  # in this order, NaN is 0
         "text": text,
     }
 
@@ -145,19 +153,26 @@ def returned(value: Any) -> ReturnedEvent:
 
 
 def raised(error: BaseException) -> RaisedEvent:
-    """Make the event that ends a run with an exception; a contract error takes its problems along."""
+    """Make the event that ends a run with an exception; a contract error of ours takes its problems along."""
     event: RaisedEvent = {
         "fairlead": VERSION,
         "kind": "raised",
         "time": time.time(),
         "exception": qualified_name(type(error)),
-        "message": str(error),
+        "message": message_of(error),
         "traceback": format_traceback(error),
     }
-    problems = getattr(error, "problems", None)
-    if problems is not None:
-        event["problems"] = [vars(problem) for problem in problems]
+    if type(error).__module__ == "fairlead.adapters.errors" and hasattr(error, "problems"):
+        event["problems"] = [vars(problem) for problem in error.problems]
     return event
+
+
+def message_of(error: BaseException) -> str:
+    """Return an exception's message, also if the exception fails to say it."""
+    try:
+        return str(error)
+    except Exception as second:  # noqa: BLE001 (an app's class may raise anything, and the first error counts)
+        return f"(its message cannot be shown: {qualified_name(type(second))})"
 
 
 def format_traceback(error: BaseException) -> str:
@@ -181,9 +196,18 @@ def encode(event: Event) -> bytes:
 
 
 def decode(line: bytes) -> Event:
-    """Read one line; raises ValueError for what is not an event of this format."""
-    event = json.loads(line)
-    if not isinstance(event, dict) or not isinstance(event.get("fairlead"), int) or "kind" not in event:
+    """Read one line; raises ValueError for what is not an event of this format, or lacks a field of its kind."""
+    try:
+        event = json.loads(line)
+    except RecursionError as error:
+        msg = "not an event: it is nested too deeply"
+        raise ValueError(msg) from error
+    kind = event.get("kind") if isinstance(event, dict) else None
+    if not isinstance(event, dict) or not isinstance(event.get("fairlead"), int) or not isinstance(kind, str):
         msg = "not an event: an object with 'fairlead' (a version number) and 'kind' was expected"
-        raise ValueError(msg)
+        raise ValueError(msg)  # noqa: TRY004 (the line is wrong, not its type)
+    for field, expected in _FIELDS.get(kind, {}).items():
+        if field not in event or not isinstance(event[field], expected):
+            msg = f"not an event of kind '{kind}': '{field}' is missing or of another type"
+            raise ValueError(msg)
     return event  # type: ignore[return-value]  # kinds are matched by the reader, unknown ones ignored

@@ -36,14 +36,19 @@ def fingerprint(document: Mapping[str, Any]) -> str:
     from blake3 import blake3
 
     encoded = bytearray()
-    _encode(document, encoded, "")
+    try:
+        _encode(document, encoded, "")
+    except RecursionError as error:
+        found = "is nested too deeply, or contains itself"
+        raise NotFingerprintable(Problem("the document", found, remedy="Pass flatter data.")) from error
     return blake3(encoded).hexdigest()
 
 
 def source_tree(folder: str | os.PathLike[str]) -> str:
     """Return the digest of an app's source: every file's POSIX path in the folder, NUL, and the digest of its bytes.
 
-    Hidden files and folders, `IGNORED_FOLDERS` and `IGNORED_SUFFIXES` do not count, nor do modes and times. A link to a
+    Hidden files and folders, `IGNORED_FOLDERS`, `IGNORED_SUFFIXES` and virtual environments (folders that hold a
+    ``pyvenv.cfg``) do not count, nor do modes and times. A link to a
     file counts as that file; links to folders are not followed. Raises FileNotFoundError if there is no such folder.
     """
     from blake3 import blake3
@@ -65,6 +70,8 @@ def _source_files(folder: str, prefix: str) -> list[tuple[str, str]]:
                 if name not in IGNORED_FOLDERS:
                     files += _source_files(entry.path, f"{prefix}{name}/")
             elif entry.is_file():
+                if name == "pyvenv.cfg" and prefix:
+                    return []
                 files.append((prefix + name, entry.path))
     return files
 
@@ -123,7 +130,7 @@ def _encode_set(value: AbstractSet[Any], out: bytearray, path: str) -> None:
 _ENCODERS: dict[type, Callable[[Any, bytearray, str], None]] = {
     type(None): lambda _value, out, _path: out.extend(b"n"),
     bool: lambda value, out, _path: out.extend(b"t" if value else b"u"),
-    int: lambda value, out, _path: _sized(b"i", b"%d" % value, out),
+    int: lambda value, out, _path: _sized(b"i", b"%x" % value, out),
     float: _encode_float,
     str: lambda value, out, _path: _sized(b"s", value.encode("utf-8", "surrogatepass"), out),
     bytes: lambda value, out, _path: _sized(b"b", value, out),

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 import time
 from typing import TYPE_CHECKING, Protocol
 
@@ -60,15 +59,15 @@ class LoggingHost:
         self.run_id = run_id
         self.attempt = attempt
         self.deadline = None if timeout is None else time.monotonic() + timeout
-        self._cancelled = threading.Event()
+        self._cancelled = False
 
     def cancel(self) -> None:
         """Ask the run to stop. Safe to call from any thread and from a signal handler."""
-        self._cancelled.set()
+        self._cancelled = True  # no lock: a signal may come while one is held
 
     def cancelled(self) -> bool:
         """Tell whether `cancel` was called."""
-        return self._cancelled.is_set()
+        return self._cancelled
 
     def log(self, level: int, message: str) -> None:
         """Write a line of fairlead itself."""

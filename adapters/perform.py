@@ -25,7 +25,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from fairlead.adapters import events
 from fairlead.adapters.cache import DamagedEntry, Entry, ResultCache
-from fairlead.adapters.errors import Cancelled, FairleadError
+from fairlead.adapters.errors import AppRaised, Cancelled, FairleadError
 from fairlead.adapters.fingerprint import fingerprint
 
 if TYPE_CHECKING:
@@ -135,8 +135,12 @@ def _run(unit: Unit, work: Work, key: str, host: Host, cache: ResultCache, isola
             try:
                 produced = work.collect(isolation.run(work.call(directory), logged), directory)
             except FairleadError as error:
+                end = events.raised(error)
+                if isinstance(error, AppRaised):
+                    end["traceback"] = error.traceback
+                    host.log(logging.ERROR, f"The app's traceback:\n{error.traceback}")
+                logged.record(end)
                 error.log = log
-                logged.record(events.raised(error))
                 raise
         seconds = time.perf_counter() - start
         return cache.commit(key, produced, unit={"kind": unit.kind, "name": unit.name}, seconds=seconds, log=log)

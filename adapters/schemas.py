@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import functools
 import json
+import re
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -19,9 +20,13 @@ from fairlead.adapters.errors import Problem
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
     from jsonschema.protocols import Validator
+    from referencing import Specification
     from referencing._core import Resolver
 
 _MESSAGE_LIMIT = 300
+_IDS = ("$id", "id")
+_DATA = {"enum", "const", "examples", "default"}
+_BY_NAME = {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"}
 _TYPE_NAMES = {
     "array": "an array",
     "boolean": "a boolean",
@@ -41,8 +46,9 @@ class Schema:
         import jsonschema.validators
         from jsonschema_specifications import REGISTRY
 
+        named = schema if isinstance(schema.get("$schema"), str) else {}
         self._draft: type[Validator] = jsonschema.validators.validator_for(
-            schema, default=jsonschema.Draft202012Validator
+            named, default=jsonschema.Draft202012Validator
         )
         self._schema = schema
         self._validator = self._draft(schema, registry=REGISTRY)
@@ -51,49 +57,30 @@ class Schema:
         """Return what is wrong with the schema itself, and every ``$ref`` that leads out of it."""
         errors = self._draft(self._draft.META_SCHEMA).iter_errors(self._schema)
         problems = [problem for error in errors for problem in _problems(error, where, "JSON Schema")]
-        return problems or [
-            Problem(
-                path,
-                f"'$ref' to {shown(target)} leads to nothing that is here, and nothing is downloaded",
-                "a reference into the schema itself, e.g. '#/$defs/name'",
-                "Copy what it means into the schema's '$defs' and refer to that.",
-            )
-            for path, target in self._dead_references(where)
-        ]
+        return problems or [*self._inner_problems(where)]
 
-    def _dead_references(self, where: str) -> Iterator[tuple[str, str]]:
+    def _inner_problems(self, where: str) -> Iterator[Problem]:
+        """Find what the draft's own schema does not see: references to nowhere, and patterns that are none."""
         from jsonschema_specifications import REGISTRY
-        from referencing.exceptions import Unresolvable
         from referencing.jsonschema import DRAFT202012, specification_with
 
         dialect = str(self._schema.get("$schema", "")).removesuffix("#")
         specification = specification_with(dialect, default=DRAFT202012)
-        root = specification.create_resource(self._schema)
-
-        def search(schema: Any, place: str, resolver: Resolver[Any]) -> Iterator[tuple[str, str]]:
-            if isinstance(schema, Mapping):
-                if "$id" in schema and schema is not self._schema:
-                    resolver = resolver.in_subresource(specification.create_resource(schema))
-                target = schema.get("$ref")
-                if isinstance(target, str):
-                    try:
-                        resolver.lookup(target)
-                    except Unresolvable:
-                        yield f"{place}.$ref", target
-                for key, value in schema.items():
-                    if key not in {"enum", "const", "examples", "default"}:
-                        yield from search(value, f"{place}.{key}", resolver)
-            elif isinstance(schema, list):
-                for index, value in enumerate(schema):
-                    yield from search(value, f"{place}[{index}]", resolver)
-
-        yield from search(self._schema, where, REGISTRY.resolver_with_root(root))
+        resolver = REGISTRY.resolver_with_root(specification.create_resource(self._schema))
+        for place, schema, inner_resolver in _subschemas(self._schema, where, resolver, specification):
+            yield from _reference_problems(schema.get("$ref"), f"{place}.$ref", inner_resolver)
+            for pattern in (schema.get("pattern"), *schema.get("patternProperties", ())):
+                yield from _pattern_problems(pattern, f"{place}.pattern")
 
     def problems(self, value: Any, where: str, rule: str) -> list[Problem]:
         """Return every violation of a value; ``where`` is its name and ``rule`` where the schema is written."""
-        found = self._validator.iter_errors(value)
-        errors = sorted(found, key=lambda error: [str(part) for part in error.absolute_path])
-        return [problem for error in errors for problem in _problems(error, where, rule)]
+        try:
+            found = self._validator.iter_errors(value)
+            errors = sorted(found, key=lambda error: [str(part) for part in error.absolute_path])
+            return [problem for error in errors for problem in _problems(error, where, rule)]
+        except Exception as error:  # noqa: BLE001 (references without end, NaN: a validator may fail in any way)
+            reason = f"{shown(value)} cannot be checked ({type(error).__name__}: {error})"
+            return [Problem(where, reason, rule, "Simplify the schema or the value.")]
 
 
 def compiled(schema: Mapping[str, Any]) -> Schema:
@@ -134,14 +121,14 @@ def _problems(error: ValidationError, where: str, rule: str) -> Iterator[Problem
     demand: Any = error.validator_value
     instance: Any = error.instance
     schema = error.schema if isinstance(error.schema, Mapping) else {}
-    if error.validator == "required":
+    if error.validator == "required" and isinstance(demand, list):
         missing = [name for name in demand if name not in instance]
-        name = next((name for name in missing if f"'{name}' is a required" in error.message), missing[0])
+        name = next((name for name in missing if f"{name!r} is a required" in error.message), missing[0])
         yield Problem(path_to(place, [name]), "is missing", rule, _advice(schema.get("properties", {}).get(name)))
     elif error.validator == "additionalProperties" and demand is False:
-        known = schema.get("properties", {})
+        known, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
         for name in instance:
-            if name not in known and f"'{name}'" in error.message:
+            if name not in known and not any(re.search(pattern, name) for pattern in patterns):
                 yield Problem(path_to(place, [name]), "is not known", rule, did_you_mean(name, known))
     elif error.validator == "type":
         expected = demand if isinstance(demand, list) else [demand]
@@ -154,6 +141,51 @@ def _problems(error: ValidationError, where: str, rule: str) -> Iterator[Problem
         brief = len(error.message) <= _MESSAGE_LIMIT
         message = error.message if brief else f"{shown(instance)} breaks the rule '{error.validator}'"
         yield Problem(place, message, rule, _advice(schema))
+
+
+def _subschemas(
+    schema: Any, place: str, resolver: Resolver[Any], specification: Specification[Any], *, by_name: bool = False
+) -> Iterator[tuple[str, Mapping[str, Any], Resolver[Any]]]:
+    """Go through a schema and all below it, each with its place and with what resolves its references."""
+    parts: Iterable[tuple[str, Any, bool]] = ()
+    if isinstance(schema, list):
+        parts = [(f"{place}[{index}]", part, False) for index, part in enumerate(schema)]
+    elif isinstance(schema, Mapping):
+        if not by_name:
+            yield place, schema, resolver
+        keys = schema if by_name else [key for key in schema if key not in _DATA]
+        parts = [(f"{place}.{key}", schema[key], not by_name and key in _BY_NAME) for key in keys]
+    for inner_place, part, inner_by_name in parts:
+        inner_resolver = resolver
+        if isinstance(part, Mapping) and not inner_by_name and any(isinstance(part.get(key), str) for key in _IDS):
+            inner_resolver = resolver.in_subresource(specification.create_resource(part))
+        yield from _subschemas(part, inner_place, inner_resolver, specification, by_name=inner_by_name)
+
+
+def _reference_problems(target: Any, place: str, resolver: Resolver[Any]) -> Iterator[Problem]:
+    from referencing.exceptions import Unresolvable
+
+    if not isinstance(target, str):
+        return
+    try:
+        resolver.lookup(target)
+    except Unresolvable:
+        yield Problem(
+            place,
+            f"{shown(target)} leads to nothing that is here, and nothing is downloaded",
+            "a reference into the schema itself, e.g. '#/$defs/name'",
+            "Copy what it means into the schema's '$defs' and refer to that.",
+        )
+
+
+def _pattern_problems(pattern: Any, place: str) -> Iterator[Problem]:
+    if not isinstance(pattern, str):
+        return
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        found = f"{shown(pattern)} is not a pattern: {error}"
+        yield Problem(place, found, "a regular expression as Python has them", "Correct it there.")
 
 
 def _advice(schema: Any, *, example: bool = True) -> str:

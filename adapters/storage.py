@@ -15,16 +15,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from fairlead.adapters.errors import StorageFailed
-
-if TYPE_CHECKING:
-    from blake3 import blake3
 
 T = TypeVar("T")
 
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)(://|::)")
+_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 _SMALL = 1 << 18
 _CHUNK = 1 << 22
 
@@ -52,7 +50,9 @@ def local_path(location: str) -> Path:
 
 def join(location: str, *parts: str) -> str:
     """Return the location of something below a folder."""
-    return posixpath.join(location.rstrip("/") or "/", *parts)
+    scheme = _SCHEME.match(location)
+    folder = location.rstrip("/") or "/"
+    return posixpath.join(location if scheme and len(folder) < scheme.end() else folder, *parts)
 
 
 def digest(location: str) -> str:
@@ -61,10 +61,12 @@ def digest(location: str) -> str:
         return digest_local(location)
     if is_local(location):
         return digest_local(local_path(location))
-    from blake3 import blake3
 
-    with open_remote(location, "rb") as stream:
-        return _digest_stream(stream.readinto, blake3(max_threads=blake3.AUTO)).hexdigest()
+    def read(fs: Any, path: str) -> str:
+        with fs.open(path, "rb") as stream:
+            return _digest_stream(stream.readinto)
+
+    return _remote(location, read)
 
 
 def digest_local(path: str | os.PathLike[str]) -> str:
@@ -78,10 +80,13 @@ def digest_local(path: str | os.PathLike[str]) -> str:
     with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 (called once per file of large trees)
         if os.fstat(stream.fileno()).st_size < _SMALL:
             return blake3(stream.read()).hexdigest()
-        return _digest_stream(stream.readinto, blake3(max_threads=blake3.AUTO)).hexdigest()
+        return _digest_stream(stream.readinto)
 
 
-def _digest_stream(readinto: Callable[[memoryview], int | None], hasher: blake3) -> blake3:
+def _digest_stream(readinto: Callable[[memoryview], int | None]) -> str:
+    from blake3 import blake3
+
+    hasher = blake3(max_threads=_own_threads or blake3.AUTO)
     buffers = (memoryview(bytearray(_CHUNK)), memoryview(bytearray(_CHUNK)))
     with ThreadPoolExecutor(1) as reader:
         turn = 0
@@ -90,7 +95,19 @@ def _digest_stream(readinto: Callable[[memoryview], int | None], hasher: blake3)
             pending = reader.submit(readinto, buffers[1 - turn])
             hasher.update(buffers[turn][:size])
             turn = 1 - turn
-    return hasher
+    return hasher.hexdigest()
+
+
+_own_threads: int | None = None
+
+
+def _leave_threads() -> None:
+    """Hash with threads of one's own from now on: blake3's shared ones stay behind in a fork, and are waited for."""
+    global _own_threads  # noqa: PLW0603 (a process has one state of this)
+    _own_threads = os.cpu_count()
+
+
+os.register_at_fork(after_in_child=_leave_threads)
 
 
 def exists(location: str) -> bool:
@@ -217,27 +234,30 @@ def remove(location: str) -> None:
     _remote(location, delete)
 
 
-def open_remote(location: str, mode: str) -> Any:
-    """Open a file of a remote store as a binary stream."""
-    return _remote(location, lambda fs, path: fs.open(path, mode))
-
-
 def _remote(location: str, action: Callable[[Any, str], T]) -> T:
     """Do something with the file system and path of a URL; a store's own failure becomes `StorageFailed`."""
+    scheme = location.partition(":")[0]
     try:
         import fsspec
 
         fs, path = fsspec.core.url_to_fs(location)
-        return action(fs, path)
-    except FileNotFoundError:
-        raise
     except ImportError as error:
-        scheme = location.split(":", 1)[0]
+        extra = _EXTRAS.get(scheme)
         raise StorageFailed(
-            f"{location}: no package for '{scheme}' storage is installed ({error}).",
-            remedy=f"Install it, e.g. pip install 'fairlead[{'gcs' if scheme in {'gs', 'gcs'} else scheme}]'.",
+            f"{location}: the package for '{scheme}' storage is not installed: {error}.",
+            remedy=f"Install it: pip install 'fairlead[{extra}]'." if extra else "Install the package that this names.",
         ) from error
+    except ValueError as error:
+        raise StorageFailed(
+            f"{location}: '{scheme}' is no storage that fsspec knows: {error}.", remedy="Check the address."
+        ) from error
+    try:
+        return action(fs, path)
     except Exception as error:  # every store has its own exceptions; this is the one place where they are translated
+        cause = error.__cause__
+        silent = isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError)
+        if isinstance(error, FileNotFoundError) and not silent:  # fsspec says so too of a web server that is silent
+            raise
         raise StorageFailed(
             f"{location}: the store answered with {type(error).__name__}: {error}",
             remedy="Check the address, the credentials in the environment and the network.",

@@ -6,16 +6,15 @@ Only what a DAG file needs is imported at the start; the machinery that runs an 
 from __future__ import annotations
 
 import logging
-import math
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.sdk import BaseOperator, ObjectStoragePath
 from airflow.sdk.exceptions import AirflowFailException
 
-from fairlead.adapters.errors import AppRaised, Cancelled, FairleadError, InputInvalid, OutputInvalid, Problem
+from fairlead.adapters.errors import Cancelled, FairleadError, InputInvalid, Problem
 from fairlead.operators.host import AirflowHost
 
 if TYPE_CHECKING:
@@ -74,6 +73,7 @@ class TwineAppOperator(BaseOperator):
         isolation: Literal["process", "thread"] = "process",
         refresh: bool = False,
         silence_limit: float | None = None,
+        on_silence: Literal["report", "stop"] = "report",
         output_limit: int | None = 32 << 20,
         **kwargs: Any,
     ) -> None:
@@ -92,7 +92,8 @@ class TwineAppOperator(BaseOperator):
             isolation: where the app runs: in a child ``process``, or in a ``thread`` of the task's own process, where
                 it starts sooner but cannot be stopped before it next logs or sends a message.
             refresh: run the app in any case, and replace what the cache holds.
-            silence_limit: seconds without a sign of life after which the log says that the app may hang.
+            silence_limit: seconds without a sign of life after which an app counts as hung.
+            on_silence: whether an app that hangs is reported in the log, or stopped.
             output_limit: bytes that the app may print before it is stopped; None for no limit.
             kwargs: those of every operator.
         """
@@ -106,6 +107,7 @@ class TwineAppOperator(BaseOperator):
         self.isolation = isolation
         self.refresh = refresh
         self.silence_limit = silence_limit
+        self.on_silence = on_silence
         self.output_limit = output_limit
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -135,17 +137,15 @@ class TwineAppOperator(BaseOperator):
                     host,
                     cache=ResultCache(cache),
                     isolation=isolation.named(
-                        self.isolation, silence_limit=self.silence_limit, output_limit=self.output_limit
+                        self.isolation,
+                        silence_limit=self.silence_limit,
+                        on_silence=self.on_silence,
+                        output_limit=self.output_limit,
                     ),
                     refresh=self.refresh,
                 )
             )
-            result = outcome.to_dict()
-            if self.do_xcom_push and (problems := list(_no_xcom(result["outputs"], ""))):
-                raise OutputInvalid(problems)
         except FairleadError as error:
-            if isinstance(error, AppRaised):
-                host.log(logging.ERROR, error.traceback)
             error.with_traceback(None)  # where in fairlead it was raised tells a reader of the task's log nothing
             # Airflow has noted already if it was a user who stopped the task; a worker that goes away is worth a retry.
             if error.retryable or isinstance(error, Cancelled):
@@ -160,7 +160,7 @@ class TwineAppOperator(BaseOperator):
         if self.do_xcom_push:
             for name, output in outcome.outputs.items():
                 task.xcom_push(name, output)
-        return result
+        return outcome.to_dict()
 
     def on_kill(self) -> None:
         """Stop the app and everything that it started; returns when that is done."""
@@ -183,15 +183,3 @@ def _plain(value: Any, where: str) -> Any:
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return [_plain(item, f"{where}[{index}]") for index, item in enumerate(value)]
     return value
-
-
-def _no_xcom(value: Any, where: str) -> Iterator[Problem]:
-    """Return the places of numbers that Python's JSON knows, and that of Airflow's XComs does not."""
-    if isinstance(value, float) and not math.isfinite(value):
-        yield Problem(where, f"{value} cannot be handed on", "XComs hold JSON", "Let the app give None there.")
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from _no_xcom(item, f"{where}.{key}" if where else key)
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _no_xcom(item, f"{where}[{index}]")

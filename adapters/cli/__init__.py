@@ -163,12 +163,10 @@ def _isolation(name: str, *, silence_limit: float | None, stop_silent: bool, out
         import logging
 
         logging.getLogger().setLevel(logging.INFO)  # as in a child process
-        from fairlead.adapters.isolation.in_process import InProcess
+    from fairlead.adapters.isolation import named
 
-        return InProcess()
-    from fairlead.adapters.isolation.child_process import ChildProcess
-
-    return ChildProcess(
+    return named(
+        name,
         silence_limit=silence_limit,
         on_silence="stop" if stop_silent else "report",
         output_limit=None if output_limit == float("inf") else int(output_limit * (1 << 20)),

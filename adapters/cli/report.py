@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fairlead.adapters.cli.terminal import printable
-from fairlead.adapters.errors import AppRaised, ContractError, FairleadError, RunFailed
+from fairlead.adapters.errors import ContractError, FairleadError, RunFailed
 
 if TYPE_CHECKING:
     from fairlead.adapters.cli.validation import Contract
@@ -87,8 +87,6 @@ def show_error(error: FairleadError, *, tail: bool) -> None:
         console.print(Text.assemble((f"{name}: ", "bold red"), printable(error.message)))
         if error.remedy:
             console.print(printable(error.remedy))
-    if isinstance(error, AppRaised):
-        _lines(console, "The app's traceback:", error.traceback.splitlines())
     if isinstance(error, RunFailed) and error.tail and tail:
         _lines(console, "Its last lines:", error.tail)
     _facts(console, {"log": error.log})

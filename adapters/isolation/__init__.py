@@ -6,6 +6,8 @@ child process imports this package on its way to ``child``.
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Literal
+
     from fairlead.adapters.isolation.child_process import ChildProcess as ChildProcess
     from fairlead.adapters.isolation.in_process import InProcess as InProcess
     from fairlead.adapters.isolation.protocol import Call as Call
@@ -32,15 +34,25 @@ def __getattr__(name: str) -> object:
     return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
 
 
-def named(name: str, *, silence_limit: float | None = None, output_limit: int | None = 32 << 20) -> "Isolation":
-    """Return the isolation that users call ``process`` or ``thread``; the limits are those of `ChildProcess`."""
+def named(
+    name: str,
+    *,
+    silence_limit: float | None = None,
+    on_silence: "Literal['report', 'stop']" = "report",
+    output_limit: int | None = 32 << 20,
+) -> "Isolation":
+    """Return the isolation that users call ``process`` or ``thread``; the limits are those of `ChildProcess`.
+
+    Raises `InputInvalid` for any other name.
+    """
     if name == "process":
         from fairlead.adapters.isolation.child_process import ChildProcess
 
-        return ChildProcess(silence_limit=silence_limit, output_limit=output_limit)
+        return ChildProcess(silence_limit=silence_limit, on_silence=on_silence, output_limit=output_limit)
     if name == "thread":
         from fairlead.adapters.isolation.in_process import InProcess
 
         return InProcess()
-    msg = f"isolation: {name!r} is not known; choose one of {', '.join(NAMES)}"
-    raise ValueError(msg)
+    from fairlead.adapters.errors import InputInvalid, Problem
+
+    raise InputInvalid(Problem("isolation", f"{name!r} is not known", "", f"Choose one of {', '.join(NAMES)}."))

@@ -13,6 +13,7 @@ import sys
 import threading
 
 from fairlead.adapters import events
+from fairlead.adapters.isolation.app_source import add_roots
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def main() -> None:
     call = json.loads(sys.stdin.buffer.read())
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     sys.argv[:] = ["fairlead"]
-    sys.path[:0] = call["roots"]
+    add_roots(call["roots"])
     workspace = ChildWorkspace(call["directory"], channel)
     logging.basicConfig(level=logging.INFO, handlers=[EventHandler(workspace)])
     module, _, function = call["entry"].partition(":")

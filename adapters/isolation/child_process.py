@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _START = "from fairlead.adapters.isolation.child import main; main()"
 _TICK = 0.1
 _READ = 1 << 16
+_PIPE_READS = 64
 _LINE_LIMIT = 1 << 15
 _TAIL_LINES = 20
 _TAIL_WIDTH = 400
@@ -91,6 +92,8 @@ class _Run:
         self._end: Event | None = None
         self._end_time = 0.0
         self._last_sign = time.monotonic()
+        self._start = self._last_sign
+        self._ended = False
         self._mark = uuid.uuid4().hex
         self._selector = selectors.DefaultSelector()
         self._guard = process_tree.Guard()
@@ -105,7 +108,7 @@ class _Run:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 cwd=call.directory,
-                env=os.environ | {process_tree.MARK: self._mark, "PYTHONUNBUFFERED": "1", "TMPDIR": temporary},
+                env=process_tree.environment(self._mark) | {"PYTHONUNBUFFERED": "1", "TMPDIR": temporary},
                 pass_fds=(channel_of_child,),
                 start_new_session=True,
             )
@@ -118,7 +121,7 @@ class _Run:
         self._channel = channel
         try:
             # The child waits for its call until it is guarded: there is no moment in which it could be orphaned.
-            self._guard.watch(self._process.pid, call.directory)
+            self._guard.watch(self._process.pid, self._mark, call.directory)
             self._open(call)
         except BaseException:
             self.close()
@@ -144,12 +147,15 @@ class _Run:
             while self._process.poll() is None:
                 self._read(_TICK)
                 self._check()
-        if self._end is None:
-            process_tree.stop(self._process, self._mark, 0.0)
-        else:
-            process_tree.sweep(self._process)
-        while self._read(0.0):
-            pass
+        process_tree.sweep(self._process, self._mark, time.monotonic() - self._start)
+        self._ended = True
+        self._drain()
+
+    def _drain(self) -> None:
+        """Pass on what is left in the pipes, but no more than they hold: who escaped might write on for ever."""
+        for _ in range(_PIPE_READS):
+            if not self._read(0.0):
+                return
 
     def _read(self, timeout: float) -> bool:
         """Pass on what is there to read; returns whether anything was."""
@@ -239,6 +245,8 @@ class _Run:
         contract_error = getattr(errors, self._end["exception"].rpartition(".")[2], None)
         if problems is not None and contract_error is not None:
             raise contract_error([errors.Problem(**problem) for problem in problems])
+        if self._end["exception"] == "fairlead.adapters.errors.StorageFailed":
+            raise errors.StorageFailed(self._end["message"])
         raise errors.AppRaised(
             f"The app raised {self._end['exception']}: {self._end['message']}",
             exception=self._end["exception"],
@@ -269,11 +277,10 @@ class _Run:
     def close(self) -> None:
         """Leave nothing behind."""
         try:
-            if self._process.poll() is None:
+            if not self._ended:
                 process_tree.stop(self._process, self._mark, self._limits.grace)
                 with contextlib.suppress(Exception):  # the last lines are welcome, the reason for stopping counts
-                    while self._read(0.0):
-                        pass
+                    self._drain()
         finally:
             self._guard.dismiss()
             self._selector.close()
@@ -304,8 +311,11 @@ class _Lines:
             self._length += len(rest)
         while self._limit is not None and self._length > self._limit:
             held = b"".join(self._rest)
-            self._receive(held[: self._limit])
-            self._rest[:] = [held[self._limit :]]
+            cut = self._limit
+            while cut > self._limit - 4 and held[cut] & 0xC0 == 0x80:  # not in the middle of a character
+                cut -= 1
+            self._receive(held[:cut])
+            self._rest[:] = [held[cut:]]
             self._length = len(self._rest[0])
 
     def finish(self) -> None:

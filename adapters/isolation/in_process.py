@@ -41,17 +41,22 @@ class ThreadWorkspace:
         self._modules = PrivateModules(call.roots)
         self._lock = threading.Lock()
         self._open = True
+        self.stopped_by: BaseException | None = None
+        """What the host, or its deadline, raised to end the run; the app may have caught it, or raised its own."""
 
     def emit(self, event: Event) -> None:
         """Tell the host; raises `Cancelled` or `TimedOut` where that ends the run. Silent after the run has ended."""
         with self._lock:
             if not self._open:
                 return
-            check(self._host)
             # What the host itself logs on the way is not the call's.
             token = _running.set(None)
             try:
+                check(self._host)
                 self._host.emit(event)
+            except BaseException as reason:
+                self.stopped_by = reason
+                raise
             finally:
                 _running.reset(token)
 
@@ -59,10 +64,15 @@ class ThreadWorkspace:
         """Let nothing through any more: a thread that the call left behind speaks for nobody."""
         with self._lock:
             self._open = False
+        self._modules.close()
 
     def load(self, module: str) -> ModuleType:
         """Import a module of the call's own."""
         return self._modules.load(module)
+
+    def plain(self, text: str) -> str:
+        """Return a text with the names of modules as the app has them."""
+        return self._modules.plain(text)
 
 
 def check(host: Host) -> None:
@@ -84,42 +94,62 @@ class InProcess:
     def run(self, call: Call, host: Host) -> Any:
         """See `Isolation.run`. The value goes through JSON, as in every isolation."""
         check(host)
-        workspace = ThreadWorkspace(call, host)
         module, _, function = call.entry.partition(":")
         payload = json.loads(json.dumps(call.payload))
+        workspace = ThreadWorkspace(call, host)
         token = _running.set(workspace)
         try:
             with _capture_logging():
                 value = getattr(importlib.import_module(module), function)(payload, workspace)
-        except FairleadError:
-            raise
+        except Exception as error:
+            if workspace.stopped_by is not None:
+                raise workspace.stopped_by from None
+            if isinstance(error, FairleadError):
+                raise
+            name = workspace.plain(events.qualified_name(type(error)))
+            raise AppRaised(
+                workspace.plain(f"The app raised {name}: {events.message_of(error)}"),
+                exception=name,
+                traceback=workspace.plain(events.format_traceback(error)),
+            ) from error
         except SystemExit as error:
             raise AppExited(
                 f"The app called sys.exit({error.code!r}) instead of returning.",
-                code=error.code if isinstance(error.code, int) else 1,
+                code=error.code if isinstance(error.code, int) else int(error.code is not None),
                 remedy="Return from `run` when the work is done, raise an exception when it failed.",
-            ) from error
-        except Exception as error:
-            raise AppRaised(
-                f"The app raised {events.qualified_name(type(error))}: {error}",
-                exception=events.qualified_name(type(error)),
-                traceback=events.format_traceback(error),
             ) from error
         finally:
             _running.reset(token)
             workspace.close()
+        if workspace.stopped_by is not None:
+            raise workspace.stopped_by
         check(host)
         return json.loads(json.dumps(value))
 
 
 class _RunningHandler(logging.Handler):
-    """Sends the log records of a running call to its host, and no others."""
+    """Sends the log records of a running call to its host, and no others.
+
+    It takes no lock: while a host is busy with a record it may wait for another thread, and that thread may log.
+    """
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        self.emit(record)
+        return True
 
     def emit(self, record: logging.LogRecord) -> None:
         workspace = _running.get()
         if workspace is None:
             return
-        workspace.emit(events.of_record(record))
+        try:
+            event = events.of_record(record)
+        except Exception:  # noqa: BLE001 (a broken format string is reported as logging does, and stops nothing)
+            self.handleError(record)
+            return
+        event["logger"] = workspace.plain(event["logger"])
+        if "traceback" in event:
+            event["traceback"] = workspace.plain(event["traceback"])
+        workspace.emit(event)
 
 
 _capture_lock = threading.Lock()

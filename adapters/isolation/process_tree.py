@@ -1,13 +1,14 @@
 """Stopping a process with everything that it started, also when this process is the one that dies.
 
-A run's process leads a group of its own, and every process below it carries a mark in its environment. `sweep` kills
-what a run that ended well left in the group; `stop` ends the group and, where the system shows other processes'
-environments (Linux), also those that left it. A `Guard` is a small
-shell that waits on a pipe from this process: if the pipe closes before it was told that all is well, this process is
-gone, however it went, and the guard kills the group and removes the run's folder.
+A run's process leads a group of its own, and every process below it carries a mark in its environment. `stop` and
+`sweep` end the group and, where the system shows other processes' environments (Linux), those that left it too. A
+`Guard` is a small shell that waits on a pipe from this process: if the pipe closes before it was told that all is well,
+this process is gone, however it went, and the guard does the same and removes the run's folder.
 
-What it does not do: on other systems than Linux, or when this process itself was killed, a process that detached itself
-into a session of its own lives on.
+A run below a run carries both marks, so the outer one's end is also the inner one's.
+
+What it does not do: a process that left the group and has cleared or overwritten its environment lives on, and on other
+systems than Linux so does every one that left the group.
 """
 
 from __future__ import annotations
@@ -19,33 +20,56 @@ import subprocess
 from pathlib import Path
 
 MARK = "FAIRLEAD_PROCESS_TREE"
+_ROUNDS = 100
+_BRIEF = 2.0
+
+
+def environment(mark: str) -> dict[str, str]:
+    """Return this process's environment with a mark added, for the process that leads a run."""
+    return os.environ | {MARK: f"{os.environ.get(MARK, '')} {mark}".strip()}
 
 
 def stop(process: subprocess.Popen[bytes], mark: str, grace: float) -> None:
     """End a process, its group and whoever carries its mark: SIGTERM, ``grace`` seconds, then SIGKILL; then return."""
-    _signal_group(process.pid, signal.SIGTERM)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(grace)
-    sweep(process)
-    for pid in marked(mark):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGKILL)
+    try:
+        _signal_group(process.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(grace)
+    finally:  # also if the wait is interrupted
+        sweep(process, mark)
 
 
-def sweep(process: subprocess.Popen[bytes]) -> None:
-    """Kill what is left of a process's group, and wait for the process itself."""
+def sweep(process: subprocess.Popen[bytes], mark: str, age: float = _BRIEF) -> None:
+    """Kill what is left of a process's group and of those that carry its mark, and wait for the process itself.
+
+    While its ``age`` in seconds is small, only processes that came after it are looked at, which costs next to nothing.
+    """
     _signal_group(process.pid, signal.SIGKILL)
     process.wait()
+    for _ in range(_ROUNDS):  # one that is just being forked is found the next time
+        found = marked(mark, above=process.pid if age < _BRIEF else 0)
+        if not found:
+            return
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
 
 
-def marked(mark: str) -> list[int]:
-    """Return the ids of all living processes that carry a mark; empty where the system does not show environments."""
-    needle = f"{MARK}={mark}\0".encode()
+def marked(mark: str, *, above: int = 0) -> list[int]:
+    """Return the ids of all living processes that carry a mark; empty where the system does not show environments.
+
+    Ids up to ``above`` are left out, unless the system has begun again from the lowest since it gave that one.
+    """
+    needle = mark.encode()
     found: list[int] = []
-    for entry in Path("/proc").glob("[0-9]*/environ"):
-        with contextlib.suppress(OSError):
-            if needle in entry.read_bytes():
-                found.append(int(entry.parent.name))
+    with contextlib.suppress(OSError):
+        if above and int(Path("/proc/loadavg").read_text(encoding="ascii").split()[-1]) < above:
+            above = 0
+        for name in os.listdir("/proc"):
+            if name.isdecimal() and int(name) > above:
+                with contextlib.suppress(OSError), open(f"/proc/{name}/environ", "rb") as environ:
+                    if needle in environ.read():
+                        found.append(int(name))
     return found
 
 
@@ -55,12 +79,19 @@ def _signal_group(leader: int, number: signal.Signals) -> None:
 
 
 class Guard:
-    """Kills a process group when this process dies before `dismiss`."""
+    """Kills a process group, and those that carry its mark, when this process dies before `dismiss`."""
 
     _SCRIPT = """read -r group || exit 0
+read -r mark || exit 0
 read -r folder || exit 0
 read -r word && exit 0
 kill -s KILL -- "-$group"
+for round in 1 2 3; do
+    for file in $(grep -ls -e "$mark" /proc/[0-9]*/environ); do
+        pid=${file#/proc/}
+        kill -s KILL "${pid%/environ}"
+    done
+done
 rm -rf -- "$folder" """
 
     def __init__(self) -> None:
@@ -73,9 +104,9 @@ rm -rf -- "$folder" """
             start_new_session=True,
         )
 
-    def watch(self, leader: int, folder: str) -> None:
-        """Guard the process group of a leader, and the folder that is its alone."""
-        self._tell(f"{leader}\n{folder}\n")
+    def watch(self, leader: int, mark: str, folder: str) -> None:
+        """Guard the process group of a leader, those that carry its mark, and the folder that is its alone."""
+        self._tell(f"{leader}\n{mark}\n{folder}\n")
 
     def dismiss(self) -> None:
         """End the guard; it kills nobody any more."""

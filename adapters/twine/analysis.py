@@ -76,19 +76,21 @@ class Analysis:
         A number ``progress`` in it moves progress bars: from 0 to the ``maximum`` that the schema gives it, else to 1.
         Raises `MonitorMessageInvalid` if the twine's ``monitor_message_schema`` does not allow it.
         """
+        from fairlead.adapters.errors import MonitorMessageInvalid, OutputInvalid
         from fairlead.adapters.twine.encoding import to_json
 
-        data = to_json(data, "monitor_message")
+        try:
+            data = to_json(data, "monitor_message")
+        except OutputInvalid as error:
+            raise MonitorMessageInvalid(error.problems) from error
         problems = self.twine.message_problems(data)
         if problems:
-            from fairlead.adapters.errors import MonitorMessageInvalid
-
             raise MonitorMessageInvalid(problems)
         self._workspace.emit(events.monitor(data))
         done = data.get("progress") if isinstance(data, dict) else None
         if isinstance(done, int | float) and not isinstance(done, bool):
             declared = self._contract["monitor_message_schema"].get("properties", {}).get("progress", {})
-            whole = declared.get("maximum", 1) if isinstance(declared, dict) else 1
+            whole = (declared.get("maximum") if isinstance(declared, dict) else None) or 1
             self._workspace.emit(events.progress(done / whole, str(data.get("status_text", ""))))
 
     def set_up_periodic_monitor_message(self, create_monitor_message: "Callable[[], Any]", period: float = 60) -> None:
@@ -99,13 +101,11 @@ class Analysis:
         """
         self._timers.append(_PeriodicMessage(self.send_monitor_message, create_monitor_message, period))
 
-    def stop_periodic_messages(self) -> None:
-        """Send no more periodic messages; raises what went wrong with one of them."""
+    def stop_periodic_messages(self) -> "Exception | None":
+        """Send no more periodic messages; returns what went wrong with one of them, if anything did."""
         for timer in self._timers:
             timer.stop()
-        for timer in self._timers:
-            if timer.error is not None:
-                raise timer.error
+        return next((timer.error for timer in self._timers if timer.error is not None), None)
 
     def finalise(self) -> None:
         """Check the outputs now instead of after the app has returned; raises `OutputInvalid` with every problem."""

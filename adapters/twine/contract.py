@@ -7,12 +7,13 @@ checks values, manifests and the environment. It needs no network, and it runs n
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from fairlead.adapters import schemas
-from fairlead.adapters.errors import ContractInvalid, Problem
+from fairlead.adapters.errors import ContractInvalid, OutputInvalid, Problem
+from fairlead.adapters.twine.encoding import to_json
 from fairlead.adapters.twine.sources import load_json
 
 VALUES_STRANDS = ("configuration_values", "input_values", "output_values")
@@ -82,12 +83,15 @@ class Twine:
             ContractInvalid: it is not a twine; every problem is listed.
         """
         data, _ = load_json(source, where, ContractInvalid)
+        try:
+            data = to_json(data, where)
+        except OutputInvalid as error:
+            raise ContractInvalid(error.problems) from error
         self.where = where
         problems = schemas.compiled(_CONTRACT).problems(data, where, "the twine format")
-        if isinstance(data, Mapping):
-            for key in SCHEMA_KEYS:
-                if isinstance(data.get(key), Mapping):
-                    problems += schemas.Schema(data[key]).invalid(f"{where}: {key}")
+        for place, schema in _schemas(data):
+            if isinstance(schema, dict):
+                problems += schemas.compiled(schema).invalid(f"{where}: {place}")
         if problems:
             raise ContractInvalid(problems)
         self.raw: Mapping[str, Any] = data
@@ -173,3 +177,16 @@ class Twine:
             for credential in self.raw.get("credentials", ())
             if credential["name"] not in os.environ
         ]
+
+
+def _schemas(data: Any) -> Iterator[tuple[str, Any]]:
+    """Go through all schemas in a twine, which may be wrong in any way, with their places in it."""
+    parts = data if isinstance(data, dict) else {}
+    for key in SCHEMA_KEYS:
+        yield key, parts.get(key)
+    for strand in MANIFEST_STRANDS:
+        manifest = parts.get(strand)
+        datasets = manifest.get("datasets") if isinstance(manifest, dict) else None
+        for key, dataset in datasets.items() if isinstance(datasets, dict) else ():
+            template = dataset.get("file_tags_template") if isinstance(dataset, dict) else None
+            yield f"{strand}.datasets.{key}.file_tags_template", template

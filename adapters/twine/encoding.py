@@ -11,14 +11,20 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def to_json(value: "Any", where: str) -> "Any":
-    """Return a value as plain JSON data; raises `OutputInvalid` for what has none, naming the path to it."""
+def to_json(value: "Any", where: str, *, finite: bool = False) -> "Any":
+    """Return a value as plain JSON data; raises `OutputInvalid` for what has none, naming the path to it.
+
+    NaN and infinity are no JSON, but Python reads and writes them; with ``finite`` they are refused.
+    """
     try:
-        return json.loads(json.dumps(value, default=_primitive))
+        return json.loads(json.dumps(value, default=_primitive, allow_nan=not finite))
     except (TypeError, ValueError, RecursionError) as error:
         from fairlead.adapters.errors import OutputInvalid, Problem
 
-        place, culprit = _culprit(value, where)
+        place, culprit = _culprit(value, where, finite=finite)
+        if isinstance(culprit, float):
+            remedy = "Store null (None) where there is no number."
+            raise OutputInvalid(Problem(place, f"{culprit} is not JSON", "a finite number", remedy)) from error
         name = f"{type(culprit).__module__}.{type(culprit).__qualname__}".removeprefix("builtins.")
         found = f"a value of type {name} is not JSON data ({error})"
         remedy = "Store numbers, texts, lists and objects; put anything else into a file of an output dataset."
@@ -42,19 +48,25 @@ def _primitive(value: "Any") -> "Any":
     raise TypeError(msg)
 
 
-def _culprit(value: "Any", where: str) -> "tuple[str, Any]":
+def _culprit(value: "Any", where: str, *, finite: bool) -> "tuple[str, Any]":
     """Return the innermost part that cannot be encoded."""
-    if isinstance(value, dict):
-        parts = [(f"{where}.{key}", item) for key, item in value.items()]
-    elif isinstance(value, list | tuple):
-        parts = [(f"{where}[{index}]", item) for index, item in enumerate(value)]
+    inner = value
+    if not isinstance(value, dict | list | tuple | str | int | float | None):
+        try:
+            inner = _primitive(value)
+        except Exception:  # noqa: BLE001 (this is the part that is looked for)
+            return where, value
+    if isinstance(inner, dict):
+        parts = [(f"{where}.{key}", item) for key, item in inner.items()]
+    elif isinstance(inner, list | tuple):
+        parts = [(f"{where}[{index}]", item) for index, item in enumerate(inner)]
     else:
         parts = []
     for place, item in parts:
         try:
-            json.dumps(item, default=_primitive)
+            json.dumps(item, default=_primitive, allow_nan=not finite)
         except (TypeError, ValueError):
-            return _culprit(item, place)
+            return _culprit(item, place, finite=finite)
         except RecursionError:
             break
-    return where, value
+    return where, inner if isinstance(inner, float) else value

@@ -18,6 +18,7 @@ from typing import Any
 from fairlead.adapters import storage
 from fairlead.adapters.errors import Problem
 from fairlead.adapters.schemas import shown
+from fairlead.adapters.twine.encoding import to_json
 
 METADATA_FILE = ".octue"
 _DESCRIBED = ("tags", "labels", "timestamp")
@@ -82,7 +83,11 @@ def _bind_dataset(
         problems.append(Problem(f"{place}.path", f"{shown(path)} is not a path", "a text", "Give the folder's path."))
         path = None
     folder = _absolute(path, base) if path else None
-    if dataset.get("files"):
+    if dataset.get("files") and not isinstance(dataset["files"], list | tuple | set | frozenset):
+        found = f"{shown(dataset['files'])} is not a list"
+        problems.append(Problem(f"{place}.files", found, "a list of files", 'Give ["path"].'))
+        files: list[dict[str, Any]] = []
+    elif dataset.get("files"):
         files = [_file(file, f"{place}.files[{i}]", folder, base, problems) for i, file in enumerate(dataset["files"])]
     else:
         files = _listing(folder, place, problems) if not problems else []
@@ -95,13 +100,13 @@ def _bind_dataset(
             problems.append(Problem(place, found, "names that differ", remedy))
         places[name] = location
         try:
-            file["digest"] = storage.digest(location) if name else ""
-        except OSError as error:
-            found = f"cannot read {location}: {error.strerror or 'it is not there'}"
+            file["digest"] = storage.digest(location) if location else ""
+        except (OSError, ValueError) as error:  # ValueError for what no file can be named
+            found = f"cannot read {location}: {getattr(error, 'strerror', None) or 'it is not there'}"
             remedy = "Check the path and its permissions."
             problems.append(Problem(f"{place}, file '{name}'", found, "a file", remedy))
     return {
-        **_description(dataset),
+        **_description(dataset, place),
         "name": dataset.get("name") or posixpath.basename((folder or key).rstrip("/")),
         "path": folder,
         "files": files,
@@ -136,7 +141,7 @@ def _file(file: Any, place: str, folder: str | None, base: Path | None, problems
         problems.append(
             Problem(place, f"{shown(file)} is not a file", "a path, or an object with 'path'", "Give its path.")
         )
-        return {"name": "", "path": "", **_description({})}
+        return {"name": "", "path": "", **_description({}, place)}
     problems += _description_problems(file, place)
     path = os.fspath(path)
     location = _absolute(path, base)
@@ -149,8 +154,8 @@ def _file(file: Any, place: str, folder: str | None, base: Path | None, problems
     return {
         "name": location.removeprefix(prefix) if inside else posixpath.basename(location),
         "path": location,
-        **_description(file),
-        "timestamp": file.get("timestamp"),
+        **_description(file, place),
+        "timestamp": to_json(file.get("timestamp"), f"{place}.timestamp"),
     }
 
 
@@ -171,7 +176,7 @@ def _description_problems(given: Mapping[str, Any], place: str) -> list[Problem]
     return problems
 
 
-def _description(given: Mapping[str, Any]) -> dict[str, Any]:
+def _description(given: Mapping[str, Any], place: str) -> dict[str, Any]:
     tags, labels = given.get("tags"), given.get("labels")
     if isinstance(labels, Mapping):  # Octue writes sets so
         labels = labels.get("items", ())
@@ -179,7 +184,7 @@ def _description(given: Mapping[str, Any]) -> dict[str, Any]:
         labels = labels.split()
     return {
         "id": given.get("id"),
-        "tags": dict(tags) if isinstance(tags, Mapping) else {},
+        "tags": to_json(dict(tags), f"{place}.tags") if isinstance(tags, Mapping) else {},
         "labels": sorted(str(label) for label in labels) if isinstance(labels, list | tuple | set | frozenset) else [],
     }
 

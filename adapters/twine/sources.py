@@ -24,10 +24,11 @@ def load_json(source: object, where: str, error: type[ContractError]) -> tuple[A
         error: what to raise for a source that cannot be read.
     """
     if isinstance(source, os.PathLike) or (isinstance(source, str) and source.strip().endswith(".json")):
-        path = Path(os.fspath(source).strip() if isinstance(source, str) else source).expanduser()
+        path = Path(os.fspath(source).strip() if isinstance(source, str) else source)
         try:
+            path = path.expanduser()
             text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as reason:
+        except (OSError, ValueError, RuntimeError) as reason:  # also a NUL in the name, and a user without a home
             found = f"cannot read {path}: {getattr(reason, 'strerror', None) or reason}"
             raise error(Problem(where, found, "", "Check the path.")) from reason
         return _parse(text, f"{where} ({path})", error), path.parent
@@ -50,7 +51,7 @@ def _parse(text: str | bytes, where: str, error: type[ContractError]) -> Any:
 
     try:
         return json.loads(text, object_pairs_hook=unique)
-    except ValueError as reason:
+    except (ValueError, RecursionError) as reason:
         if isinstance(reason, json.JSONDecodeError):
             found = f"is not JSON: {reason.msg} at line {reason.lineno}, column {reason.colno}"
         else:

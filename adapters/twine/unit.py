@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import posixpath
 import re
-import shutil
 import symtable
 import uuid
 from collections.abc import Mapping
@@ -28,7 +26,7 @@ from fairlead.adapters.unit import Produced
 
 INPUT_STRANDS = ("configuration_values", "configuration_manifest", "input_values", "input_manifest")
 _IDENTITY_VERSION = 1
-_STAR_IMPORT = re.compile(r"^\s*from\s.+\simport\s+\(?\s*\*", re.MULTILINE)
+_STAR_IMPORT = re.compile(rb"^\s*from\s.+\simport\s+\(?\s*\*", re.MULTILINE)
 
 
 class TwineApp:
@@ -120,7 +118,7 @@ class TwineWork:
     strands: Mapping[str, Any]
     """Values as JSON data, manifests in the bound form of ``manifests``."""
 
-    @functools.cached_property
+    @property
     def identity(self) -> Mapping[str, Any]:
         """See `Work.identity`: the app's source, its contract, and every strand by content."""
         return {
@@ -197,46 +195,50 @@ def _bind_strand(twine: Twine, strand: str, source: object, problems: list[Probl
 
 def _collect_dataset(key: str, dataset: Mapping[str, Any], directory: Path, files: dict[str, Path]) -> dict[str, Any]:
     """Name the files of an output dataset, each its file in ``directory``; the dataset's paths become those names."""
+    if key in {"", ".", ".."} or "/" in key:
+        found = f"{key!r} cannot be the name of a dataset"
+        raise OutputInvalid(Problem("output_manifest.datasets", found, "a name without '/'", "Rename it."))
     described: list[dict[str, Any]] = []
+    taken = {*files.values()}
     for file in dataset["files"]:
         inside = posixpath.relpath(file["path"], dataset["path"])
-        name = f"{key}/{file['name'] if inside.startswith('..') else inside}"
+        name = f"{key}/{file['name'] if inside.startswith('../') else inside}"
         if name in files:
             found = f"two files are named '{name.removeprefix(key + '/')}'"
             raise OutputInvalid(
                 Problem(f"output_manifest.datasets.{key}", found, "names that differ", "Rename one of them.")
             )
-        files[name] = _own(file["path"], name, directory)
+        files[name] = _own(file["path"], name, directory, taken)
         described.append(dict(file) | {"path": name})
     return dict(dataset) | {"path": key, "files": described}
 
 
-def _own(location: str, name: str, directory: Path) -> Path:
-    """Return a file that is the run's alone and may be moved: the file itself, or a copy of one from elsewhere."""
+def _own(location: str, name: str, directory: Path, taken: set[Path]) -> Path:
+    """Return a file that is the run's alone and may be moved: the file itself, or a copy.
+
+    Of files from elsewhere, links and those that are ``taken`` by another dataset, a copy is made.
+    """
     if storage.is_local(location):
         path = storage.local_path(location)
-        if not path.is_file():
-            found = f"{location} is not there"
-            raise OutputInvalid(
-                Problem(f"output_manifest, file '{name}'", found, "a file", "Write it before the app returns.")
-            )
-        if path.resolve().is_relative_to(directory.resolve()) and not path.is_symlink():
+        inside = path.is_file() and path.resolve().is_relative_to(directory.resolve())
+        if inside and path not in taken and not path.is_symlink() and path.stat().st_nlink == 1:
             return path
     copy = directory / "collected" / name
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    if storage.is_local(location):
-        shutil.copyfile(storage.local_path(location), copy)
-    else:
+    try:
         storage.fetch(location, copy)
+    except (FileNotFoundError, IsADirectoryError) as error:
+        found = f"{location} is not there"
+        remedy = "Write it before the app returns."
+        raise OutputInvalid(Problem(f"output_manifest, file '{name}'", found, "a file", remedy)) from error
     return copy
 
 
 def _check_source(path: Path, app: str) -> None:
     """See, without running it, that ``app.py`` is Python and defines exactly one entry point."""
     try:
-        source = path.read_text(encoding="utf-8")
-        table = symtable.symtable(source, str(path), "exec")
-    except (SyntaxError, ValueError) as error:
+        source = path.read_bytes()
+        table = symtable.symtable(source, str(path), "exec")  # type: ignore[arg-type]  # bytes have an encoding of their own
+    except (SyntaxError, ValueError, OSError) as error:
         place = f" at line {error.lineno}" if isinstance(error, SyntaxError) else ""
         found = f"is not Python: {getattr(error, 'msg', None) or error}{place}"
         raise AppInvalid(Problem(f"{app}/app.py", found, "", "Correct it there.")) from error

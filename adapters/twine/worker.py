@@ -32,7 +32,9 @@ def run(payload: "Mapping[str, Any]", workspace: "Workspace") -> "dict[str, Any]
     try:
         entry(analysis)
     finally:
-        analysis.stop_periodic_messages()
+        error = analysis.stop_periodic_messages()
+    if error is not None:
+        raise error
     return serialise_outputs(analysis)
 
 
@@ -66,7 +68,7 @@ def serialise_outputs(analysis: Analysis) -> "dict[str, Any]":
 
     outputs: dict[str, Any] = {}
     if analysis.output_values is not None:
-        outputs["output_values"] = to_json(analysis.output_values, "output_values")
+        outputs["output_values"] = to_json(analysis.output_values, "output_values", finite=True)
     if analysis.output_manifest is not None:
         outputs["output_manifest"] = to_json(analysis.output_manifest.to_primitive(), "output_manifest")
     return outputs

@@ -337,7 +337,7 @@ def test_an_app_that_raised_is_told_with_its_own_traceback_and_the_log(fairlead,
     folder = app("def run(analysis):\n    helper()\n\ndef helper():\n    raise ValueError('no wind')\n")
     done = fairlead("run", folder, "--input-values", '{"n": 1}')
     assert "AppRaised: The app raised ValueError: no wind\n" in done.stderr
-    assert f'    Traceback (most recent call last):\n      File "{folder}/app.py", line 2, in run\n' in done.stderr
+    assert f'Traceback (most recent call last):\n  File "{folder}/app.py", line 2, in run\n' in done.stderr
     (log,) = re.findall(r"^log +(/.+)$", done.stderr, re.MULTILINE)
     assert "no wind" in Path(log).read_text()
 

@@ -110,12 +110,22 @@ class Analysis:
     def finalise(self) -> None:
         """Check the outputs now instead of after the app has returned; raises `OutputInvalid` with every problem."""
         from fairlead.adapters.errors import OutputInvalid
-        from fairlead.adapters.twine.worker import output_problems, serialise_outputs
 
-        problems = output_problems(self.twine, serialise_outputs(self))
+        problems = self.twine.output_problems(self.serialise_outputs())
         if problems:
             raise OutputInvalid(problems)
         self.finalised = True
+
+    def serialise_outputs(self) -> "dict[str, Any]":
+        """Return ``output_values`` and ``output_manifest`` as JSON data; a strand that was not set is left out."""
+        from fairlead.adapters.twine.encoding import to_json
+
+        outputs: dict[str, Any] = {}
+        if self.output_values is not None:
+            outputs["output_values"] = to_json(self.output_values, "output_values", finite=True)
+        if self.output_manifest is not None:
+            outputs["output_manifest"] = to_json(self.output_manifest.to_primitive(), "output_manifest")
+        return outputs
 
 
 class _PeriodicMessage:

@@ -165,6 +165,20 @@ class Twine:
                     )
         return problems
 
+    def output_problems(self, outputs: Mapping[str, Any]) -> list[Problem]:
+        """Return every way in which serialised outputs, by strand, break the contract."""
+        problems: list[Problem] = []
+        for strand in ("output_values", "output_manifest"):
+            absent = self.presence_problems(strand, given=strand in outputs)
+            problems += absent
+            if strand not in outputs or absent:
+                continue
+            if strand in VALUES_STRANDS:
+                problems += self.value_problems(strand, outputs[strand])
+            else:
+                problems += self.manifest_problems(strand, outputs[strand]["datasets"])
+        return problems
+
     def credential_problems(self) -> list[Problem]:
         """Return every credential that is not in the environment. Their values are not looked at."""
         return [

@@ -21,7 +21,7 @@ from fairlead.adapters.twine.contract import MANIFEST_STRANDS, VALUES_STRANDS, T
 from fairlead.adapters.twine.encoding import to_json
 from fairlead.adapters.twine.manifests import bind_manifest, identity
 from fairlead.adapters.twine.sources import load_json
-from fairlead.adapters.twine.worker import check_entry_points, output_problems
+from fairlead.adapters.twine.worker import check_entry_points
 from fairlead.adapters.unit import Produced
 
 INPUT_STRANDS = ("configuration_values", "configuration_manifest", "input_values", "input_manifest")
@@ -149,7 +149,7 @@ class TwineWork:
 
     def collect(self, value: Any, directory: Path) -> Produced:
         """See `Work.collect`: outputs with dataset files named ``<dataset>/<path in it>``."""
-        problems = output_problems(self.twine, value)
+        problems = self.twine.output_problems(value)
         if problems:
             raise OutputInvalid(problems)
         files: dict[str, Path] = {}

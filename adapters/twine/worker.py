@@ -11,14 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from fairlead.adapters.errors import Problem
     from fairlead.adapters.isolation.protocol import Workspace
-    from fairlead.adapters.twine.contract import Twine
     from fairlead.adapters.twine.resources import Manifest
 
 
 def run(payload: "Mapping[str, Any]", workspace: "Workspace") -> "dict[str, Any]":
-    """Run an app and return its outputs, see `serialise_outputs`."""
+    """Run an app and return its outputs, see `Analysis.serialise_outputs`."""
     analysis = Analysis(
         payload["contract"],
         workspace,
@@ -35,7 +33,7 @@ def run(payload: "Mapping[str, Any]", workspace: "Workspace") -> "dict[str, Any]
         error = analysis.stop_periodic_messages()
     if error is not None:
         raise error
-    return serialise_outputs(analysis)
+    return analysis.serialise_outputs()
 
 
 def entry_point(names: "Mapping[str, Any]", where: str) -> "Callable[[Analysis], object]":
@@ -60,33 +58,6 @@ def check_entry_points(*, function: bool, cls: bool, where: str) -> None:
         found = "has neither a function 'run' nor a class 'App'"
         remedy = "Define 'def run(analysis):', or 'class App' with '__init__(self, analysis)' and 'run(self)'."
     raise AppInvalid(Problem(f"{where}/app.py", found, "exactly one of the two", remedy))
-
-
-def serialise_outputs(analysis: Analysis) -> "dict[str, Any]":
-    """Return ``output_values`` and ``output_manifest`` as JSON data; a strand that was not set is left out."""
-    from fairlead.adapters.twine.encoding import to_json
-
-    outputs: dict[str, Any] = {}
-    if analysis.output_values is not None:
-        outputs["output_values"] = to_json(analysis.output_values, "output_values", finite=True)
-    if analysis.output_manifest is not None:
-        outputs["output_manifest"] = to_json(analysis.output_manifest.to_primitive(), "output_manifest")
-    return outputs
-
-
-def output_problems(twine: "Twine", outputs: "Mapping[str, Any]") -> "list[Problem]":
-    """Return every way in which serialised outputs break the contract."""
-    problems: list[Problem] = []
-    for strand in ("output_values", "output_manifest"):
-        absent = twine.presence_problems(strand, given=strand in outputs)
-        problems += absent
-        if strand in outputs and not absent:
-            problems += (
-                twine.value_problems(strand, outputs[strand])
-                if strand == "output_values"
-                else twine.manifest_problems(strand, outputs[strand]["datasets"])
-            )
-    return problems
 
 
 def _manifest(bound: "Mapping[str, Any] | None") -> "Manifest | None":

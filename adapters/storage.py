@@ -77,10 +77,19 @@ def digest_local(path: str | os.PathLike[str]) -> str:
     """
     from blake3 import blake3
 
-    with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 (called once per file of large trees)
-        if os.fstat(stream.fileno()).st_size < _SMALL:
-            return blake3(stream.read()).hexdigest()
-        return _digest_stream(stream.readinto)
+    # As few calls of the system as can be, because large trees come here for every file.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        size = os.fstat(descriptor).st_size
+        if size < _SMALL:
+            data = os.read(descriptor, size + 1)
+            if len(data) == size:
+                return blake3(data).hexdigest()
+            os.lseek(descriptor, 0, os.SEEK_SET)  # it changes, or its system gives less than it is asked for
+        with open(descriptor, "rb", buffering=0, closefd=False) as stream:
+            return _digest_stream(stream.readinto)
+    finally:
+        os.close(descriptor)
 
 
 def _digest_stream(readinto: Callable[[memoryview], int | None]) -> str:

@@ -6,6 +6,8 @@ checks values, manifests and the environment. It needs no network, and it runs n
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -88,11 +90,7 @@ class Twine:
         except OutputInvalid as error:
             raise ContractInvalid(error.problems) from error
         self.where = where
-        problems = schemas.compiled(_CONTRACT).problems(data, where, "the twine format")
-        for place, schema in _schemas(data):
-            if isinstance(schema, dict):
-                problems += schemas.compiled(schema).invalid(f"{where}: {place}")
-        if problems:
+        if problems := _problems(json.dumps(data), where):
             raise ContractInvalid(problems)
         self.raw: Mapping[str, Any] = data
 
@@ -191,6 +189,17 @@ class Twine:
             for credential in self.raw.get("credentials", ())
             if credential["name"] not in os.environ
         ]
+
+
+@functools.lru_cache(maxsize=64)
+def _problems(text: str, where: str) -> tuple[Problem, ...]:
+    """Return what is wrong with a twine; one that is loaded for every run is checked once."""
+    data = json.loads(text)
+    problems = schemas.compiled(_CONTRACT).problems(data, where, "the twine format")
+    for place, schema in _schemas(data):
+        if isinstance(schema, dict):
+            problems += schemas.compiled(schema).invalid(f"{where}: {place}")
+    return tuple(problems)
 
 
 def _schemas(data: Any) -> Iterator[tuple[str, Any]]:

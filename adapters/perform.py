@@ -152,10 +152,14 @@ class _LoggedHost:
     """A host whose events are also written to the run's log."""
 
     def __init__(self, host: Host, stream: IO[bytes]) -> None:
-        self.run_id, self.attempt, self.deadline = host.run_id, host.attempt, host.deadline
+        self.run_id, self.attempt = host.run_id, host.attempt
         self.cancelled = host.cancelled
         self._host = host
         self._stream: IO[bytes] | None = stream
+
+    @property
+    def deadline(self) -> float | None:
+        return self._host.deadline
 
     def log(self, level: int, message: str) -> None:
         self.record(events.log_record(level, "fairlead", message))

@@ -11,6 +11,7 @@ import os
 import posixpath
 import re
 import shutil
+import stat as stat_module
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -80,8 +81,9 @@ def digest_local(path: str | os.PathLike[str]) -> str:
     # As few calls of the system as can be, because large trees come here for every file.
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        size = os.fstat(descriptor).st_size
-        if size < _SMALL:
+        facts = os.fstat(descriptor)
+        size = facts.st_size
+        if size < _SMALL and stat_module.S_ISREG(facts.st_mode):
             data = os.read(descriptor, size + 1)
             if len(data) == size:
                 return blake3(data).hexdigest()

@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 _START = "from fairlead.adapters.isolation.child import main; main()"
 _TICK = 0.1
 _READ = 1 << 16
-_PIPE_READS = 64
+_PIPE_READS = 16  # of _READ bytes: as large as a pipe may be made
 _LINE_LIMIT = 1 << 15
+_CONTINUATION = range(0x80, 0xC0)  # what all bytes of a character but its first are in UTF-8
 _TAIL_LINES = 20
 _TAIL_WIDTH = 400
 
@@ -96,7 +97,7 @@ class _Run:
         self._ended = False
         self._mark = uuid.uuid4().hex
         self._selector = selectors.DefaultSelector()
-        self._guard = process_tree.Guard()
+        self._guard = process_tree.Guard(call.directory)
         # What an app leaves among its temporary files goes with the call's folder.
         temporary = os.path.join(call.directory, "tmp")
         os.mkdir(temporary)
@@ -114,6 +115,7 @@ class _Run:
             )
         except BaseException:
             os.close(channel)
+            self._selector.close()
             self._guard.dismiss()
             raise
         finally:
@@ -121,7 +123,7 @@ class _Run:
         self._channel = channel
         try:
             # The child waits for its call until it is guarded: there is no moment in which it could be orphaned.
-            self._guard.watch(self._process.pid, self._mark, call.directory)
+            self._guard.watch(self._process.pid, self._mark)
             self._open(call)
         except BaseException:
             self.close()
@@ -312,7 +314,7 @@ class _Lines:
         while self._limit is not None and self._length > self._limit:
             held = b"".join(self._rest)
             cut = self._limit
-            while cut > self._limit - 4 and held[cut] & 0xC0 == 0x80:  # not in the middle of a character
+            while cut > self._limit - 4 and held[cut] in _CONTINUATION:
                 cut -= 1
             self._receive(held[:cut])
             self._rest[:] = [held[cut:]]

@@ -79,23 +79,24 @@ def _signal_group(leader: int, number: signal.Signals) -> None:
 
 
 class Guard:
-    """Kills a process group, and those that carry its mark, when this process dies before `dismiss`."""
+    """Removes a run's folder, and kills its processes as soon as there are any, when this process dies first."""
 
-    _SCRIPT = """read -r group || exit 0
-read -r mark || exit 0
-read -r folder || exit 0
-read -r word && exit 0
-kill -s KILL -- "-$group"
-for round in 1 2 3; do
-    for file in $(grep -ls -e "$mark" /proc/[0-9]*/environ); do
-        pid=${file#/proc/}
-        kill -s KILL "${pid%/environ}"
+    _SCRIPT = """read -r folder || exit 0
+if read -r group mark; then
+    [ "$group" = done ] && exit 0
+    read -r word && exit 0
+    kill -s KILL -- "-$group"
+    for round in 1 2 3; do
+        for file in $(grep -ls -e "$mark" /proc/[0-9]*/environ); do
+            pid=${file#/proc/}
+            kill -s KILL "${pid%/environ}"
+        done
     done
-done
+fi
 rm -rf -- "$folder" """
 
-    def __init__(self) -> None:
-        """Start the guard; it guards nobody yet."""
+    def __init__(self, folder: str) -> None:
+        """Start the guard of a folder that is a run's alone."""
         self._shell = subprocess.Popen(
             ["/bin/sh", "-c", self._SCRIPT],
             stdin=subprocess.PIPE,
@@ -103,14 +104,15 @@ rm -rf -- "$folder" """
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+        self._tell(folder)
 
-    def watch(self, leader: int, mark: str, folder: str) -> None:
-        """Guard the process group of a leader, those that carry its mark, and the folder that is its alone."""
-        self._tell(f"{leader}\n{mark}\n{folder}\n")
+    def watch(self, leader: int, mark: str) -> None:
+        """Guard the process group of a leader as well, and those that carry its mark."""
+        self._tell(f"{leader} {mark}")
 
     def dismiss(self) -> None:
-        """End the guard; it kills nobody any more."""
-        self._tell("done\n")
+        """End the guard; it removes nothing and kills nobody any more."""
+        self._tell("done")
         if self._shell.stdin:
             with contextlib.suppress(BrokenPipeError):
                 self._shell.stdin.close()
@@ -119,5 +121,5 @@ rm -rf -- "$folder" """
     def _tell(self, line: str) -> None:
         if self._shell.stdin:
             with contextlib.suppress(BrokenPipeError):
-                self._shell.stdin.write(line.encode())
+                self._shell.stdin.write(f"{line}\n".encode())
                 self._shell.stdin.flush()

@@ -137,6 +137,7 @@ class Dataset:
         labels: "Iterable[str] | None" = None,
     ) -> None:
         """Describe the files given, or all that are in the folder (which need not exist yet)."""
+        self._has_folder = path is not None or files is None
         location = os.fspath(path) if path is not None else os.getcwd()
         self.path = location if "://" in location else os.path.abspath(location)
         self.id = str(uuid.UUID(id)) if id else str(uuid.uuid4())
@@ -191,11 +192,11 @@ class Dataset:
             self._listed[os.path.relpath(datafile.local_path, root)] = datafile
 
     def to_primitive(self) -> "dict[str, Any]":
-        """Return the description as JSON data, that of its files included."""
+        """Return the description as JSON data, with that of its files; ``path`` is None if only files were given."""
         return {
             "id": self.id,
             "name": self.name,
-            "path": self.path,
+            "path": self.path if self._has_folder else None,
             "tags": self.tags,
             "labels": sorted(self.labels),
             "files": [file.to_primitive() for file in self],

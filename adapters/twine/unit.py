@@ -201,7 +201,7 @@ def _collect_dataset(key: str, dataset: Mapping[str, Any], directory: Path, file
     described: list[dict[str, Any]] = []
     taken = {*files.values()}
     for file in dataset["files"]:
-        inside = posixpath.relpath(file["path"], dataset["path"])
+        inside = posixpath.relpath(file["path"], dataset["path"]) if dataset["path"] else "../"
         name = f"{key}/{file['name'] if inside.startswith('../') else inside}"
         if name in files:
             found = f"two files are named '{name.removeprefix(key + '/')}'"
@@ -226,7 +226,7 @@ def _own(location: str, name: str, directory: Path, taken: set[Path]) -> Path:
     copy = directory / "collected" / name
     try:
         storage.fetch(location, copy)
-    except (FileNotFoundError, IsADirectoryError) as error:
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         found = f"{location} is not there"
         remedy = "Write it before the app returns."
         raise OutputInvalid(Problem(f"output_manifest, file '{name}'", found, "a file", remedy)) from error

@@ -11,7 +11,7 @@ import os
 import posixpath
 import re
 import shutil
-import stat as stat_module
+import stat
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -83,7 +83,7 @@ def digest_local(path: str | os.PathLike[str]) -> str:
     try:
         facts = os.fstat(descriptor)
         size = facts.st_size
-        if size < _SMALL and stat_module.S_ISREG(facts.st_mode):
+        if size < _SMALL and stat.S_ISREG(facts.st_mode):
             data = os.read(descriptor, size + 1)
             if len(data) == size:
                 return blake3(data).hexdigest()
@@ -162,12 +162,6 @@ def _walk_local(folder: str, prefix: str) -> Iterator[str]:
                 yield from _walk_local(entry.path, f"{prefix}{entry.name}/")
             elif entry.is_file():
                 yield prefix + entry.name
-
-
-def stat(folder: str, name: str) -> StoredFile:
-    """Read one file of a folder through and return what it is; raises FileNotFoundError."""
-    location = join(folder, name)
-    return StoredFile(name, location, digest(location), size(location))
 
 
 def size(location: str) -> int:

@@ -42,16 +42,20 @@ class Schema:
     """A compiled schema. Get one from `compiled`, which keeps it."""
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
-        """Choose the draft and compile; the schema itself is checked by `invalid`."""
+        """Choose the draft; the schema itself is checked by `invalid`."""
         import jsonschema.validators
-        from jsonschema_specifications import REGISTRY
 
         named = schema if isinstance(schema.get("$schema"), str) else {}
         self._draft: type[Validator] = jsonschema.validators.validator_for(
             named, default=jsonschema.Draft202012Validator
         )
         self._schema = schema
-        self._validator = self._draft(schema, registry=REGISTRY)
+
+    @functools.cached_property
+    def _validator(self) -> Validator:
+        from jsonschema_specifications import REGISTRY
+
+        return self._draft(self._schema, registry=REGISTRY)
 
     def invalid(self, where: str) -> list[Problem]:
         """Return what is wrong with the schema itself, and every ``$ref`` that leads out of it."""

@@ -46,13 +46,15 @@ def sweep(process: subprocess.Popen[bytes], mark: str, age: float = _BRIEF) -> N
     """
     _signal_group(process.pid, signal.SIGKILL)
     process.wait()
-    for _ in range(_ROUNDS):  # one that is just being forked is found the next time
+    empty = 0
+    for _ in range(_ROUNDS):
         found = marked(mark, above=process.pid if age < _BRIEF else 0)
-        if not found:
-            return
         for pid in found:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
+        empty = 0 if found else empty + 1
+        if empty > 1:  # whoever was just being forked by one that has ended would be found by now
+            return
 
 
 def marked(mark: str, *, above: int = 0) -> list[int]:

@@ -62,6 +62,7 @@ def identity(manifest: Mapping[str, Any]) -> dict[str, Any]:
 def _dataset_identity(dataset: Mapping[str, Any]) -> dict[str, Any]:
     files = sorted(dataset["files"], key=lambda file: file["name"])
     return {
+        "name": dataset["name"],
         "tags": dataset["tags"],
         "labels": dataset["labels"],
         # One text instead of a mapping: thousands of files are encoded at once, and no name holds a NUL.
@@ -107,7 +108,7 @@ def _bind_dataset(
             problems.append(Problem(f"{place}, file '{name}'", found, "a file", remedy))
     return {
         **_description(dataset, place),
-        "name": dataset.get("name") or posixpath.basename((folder or key).rstrip("/")),
+        "name": str(dataset.get("name") or key),
         "path": folder,
         "files": files,
     }, problems

@@ -1,0 +1,188 @@
+"""Apps that are written where a test can see them, and what is needed to run them and to see what is left of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import tempfile
+import textwrap
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from fairlead.adapters import storage
+from fairlead.adapters.cache import ResultCache
+from fairlead.adapters.isolation import named
+from fairlead.adapters.perform import Outcome, perform
+from fairlead.adapters.testing import RecordingHost
+from fairlead.adapters.twine import TwineApp
+
+if TYPE_CHECKING:
+    from fairlead.adapters.events import Event
+
+LIMIT = 10.0
+"""Seconds after which something that a test waits for is held not to happen."""
+ANYTHING: dict[str, Any] = {"input_values_schema": {"optional": True}, "output_values_schema": {}}
+"""A contract that allows any values."""
+
+MakeApp = Callable[..., Path]
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture(autouse=True)
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which runs make theirs, so that a test sees what they leave."""
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    monkeypatch.delenv("FAIRLEAD_CACHE", raising=False)
+    return folder
+
+
+@pytest.fixture
+def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that apps find as ``os.environ["NOTES"]``, for what they tell the test past fairlead."""
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    monkeypatch.setenv("NOTES", str(folder))
+    return folder
+
+
+@pytest.fixture
+def make_app(tmp_path: Path) -> MakeApp:
+    """Write an app: its ``app.py``, its twine (JSON text or data), and other files by name."""
+
+    def make(
+        source: str,
+        twine: Mapping[str, Any] | str = ANYTHING,
+        files: Mapping[str, str | bytes] | None = None,
+        name: str = "app",
+    ) -> Path:
+        folder = tmp_path / "apps" / name
+        text = twine if isinstance(twine, str) else json.dumps(twine)
+        for path, content in {"app.py": source, "twine.json": text, **(files or {})}.items():
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content if isinstance(content, bytes) else textwrap.dedent(content).encode())
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> ResultCache:
+    return ResultCache(tmp_path / "cache")
+
+
+@pytest.fixture(params=["folder", "memory"])
+def root(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty place for files: on this machine, and in a store that only fsspec reaches."""
+    if request.param == "folder":
+        yield str(tmp_path / "root")
+        return
+    location = f"memory://{uuid.uuid4().hex}"
+    yield location
+    storage.remove(location)
+
+
+@pytest.fixture
+def run(cache: ResultCache) -> Run:
+    """Perform an app: ``run(folder, isolation="thread", input_values=…)``."""
+
+    def run_app(
+        app: Path | TwineApp,
+        *,
+        isolation: Any = "process",
+        host: RecordingHost | None = None,
+        refresh: bool = False,
+        **inputs: Any,
+    ) -> Outcome:
+        unit = app if isinstance(app, TwineApp) else TwineApp(app)
+        chosen = named(isolation) if isinstance(isolation, str) else isolation
+        return perform(unit, inputs, host or RecordingHost(), cache=cache, isolation=chosen, refresh=refresh)
+
+    return run_app
+
+
+class LateHost(RecordingHost):
+    """A host whose time is up when the run first says something, so that it has come as far as that."""
+
+    def emit(self, event: Event) -> None:
+        super().emit(event)
+        self.deadline = time.monotonic()
+
+
+@pytest.fixture
+def late_host() -> LateHost:
+    return LateHost()
+
+
+@pytest.fixture(params=["process", "thread"])
+def isolation(request: pytest.FixtureRequest) -> str:
+    """Each isolation in turn, for what holds in all of them."""
+    return str(request.param)
+
+
+class Watch:
+    """Waits for what a run does, and looks at what it has left."""
+
+    def __init__(self) -> None:
+        self._pids: set[int] = set()
+
+    def until(self, happens: Callable[[], Any], limit: float = LIMIT) -> Any:
+        """Return the first true value of a function, asked again and again until the limit."""
+        deadline = time.monotonic() + limit
+        pause = threading.Event()
+        while not (value := happens()):
+            assert time.monotonic() < deadline, f"did not happen within {limit:g} s: {happens}"
+            pause.wait(0.005)
+        return value
+
+    def line(self, path: Path) -> str:
+        """Wait until a file has a line, and return it."""
+        return str(self.until(lambda: path.exists() and path.read_text().endswith("\n") and path.read_text().strip()))
+
+    def pid(self, path: Path) -> int:
+        """Wait for the process id that an app writes into a file; the process is killed when the test is over."""
+        pid = int(self.line(path))
+        self._pids.add(pid)
+        return pid
+
+    def runs(self, pid: int) -> bool:
+        """Tell whether a process lives; one that has ended and is not yet waited for does not."""
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+        return state not in {"Z", "X"}
+
+    def ends(self, *pids: int, limit: float = LIMIT) -> bool:
+        """Wait until none of the processes lives."""
+        return bool(self.until(lambda: not any(self.runs(pid) for pid in pids), limit))
+
+    def log(self, location: str) -> list[dict[str, Any]]:
+        """Return the events in a run's log."""
+        return [json.loads(line) for line in storage.read_bytes(location).splitlines()]
+
+    def entries(self, cache: ResultCache) -> list[str]:
+        """Return the names of all cached outcomes."""
+        return [name for name in storage.walk(cache.root) if name.endswith("outcome.json")]
+
+    def close(self) -> None:
+        """Kill what should have ended and did not."""
+        for pid in self._pids:
+            if self.runs(pid):
+                os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def watch() -> Iterator[Watch]:
+    watch = Watch()
+    yield watch
+    watch.close()

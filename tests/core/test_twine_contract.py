@@ -1,0 +1,276 @@
+"""The twine: whatever a ``twine.json`` says is understood or refused whole, with every reason at once."""
+
+from __future__ import annotations
+
+import io
+import json
+import socket
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairlead.adapters.errors import ContractInvalid, FairleadError
+from fairlead.adapters.twine import Twine
+from fairlead.adapters.twine.contract import MANIFEST_STRANDS, VALUES_STRANDS
+
+WHOLE = {
+    "title": "A wind study",
+    "configuration_values_schema": {"properties": {"method": {"enum": ["constant", "measured"]}}},
+    "configuration_manifest": {"datasets": {"turbines": {"purpose": "power curves", "optional": True}}},
+    "input_values_schema": {"type": "object", "required": ["hub_height"], "properties": {"hub_height": {"minimum": 0}}},
+    "input_manifest": {"datasets": {"weather": {"file_tags_template": {"required": ["station"]}}}},
+    "output_values_schema": {"type": "object"},
+    "output_manifest": {"datasets": {"rose": {}}},
+    "monitor_message_schema": {"properties": {"progress": {"maximum": 100}}},
+    "credentials": [{"name": "GRID_API_KEY_2", "purpose": "prices"}],
+    "children": [{"key": "elevation", "purpose": "heights", "notes": "any"}],
+    "twined_version": "0.5.1",
+}
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def problems_of(source: object) -> dict[str, str]:
+    with pytest.raises(ContractInvalid) as caught:
+        Twine(source)
+    return {problem.where: problem.found for problem in caught.value.problems}
+
+
+def test_a_twine_with_every_strand_is_understood():
+    twine = Twine(WHOLE)
+    assert twine.raw == WHOLE
+    assert all(twine.declares(strand) for strand in (*VALUES_STRANDS, *MANIFEST_STRANDS, "credentials", "children"))
+    assert all(twine.requires(strand) for strand in (*VALUES_STRANDS, *MANIFEST_STRANDS))
+
+
+def test_an_empty_twine_declares_nothing():
+    twine = Twine({})
+    assert not any(twine.declares(strand) for strand in (*VALUES_STRANDS, *MANIFEST_STRANDS, "credentials"))
+    assert not any(twine.requires(strand) for strand in (*VALUES_STRANDS, *MANIFEST_STRANDS))
+
+
+def test_an_optional_strand_is_declared_and_not_required():
+    twine = Twine({
+        "input_values_schema": {"optional": True, "type": "object"},
+        "input_manifest": {"optional": True, "datasets": {}},
+    })  # fmt: skip
+    assert twine.declares("input_values")
+    assert not twine.requires("input_values")
+    assert not twine.requires("input_manifest")
+
+
+@pytest.mark.parametrize("kind", ["path", "text path", "open file", "text", "bytes", "object"])
+def test_a_twine_is_read_from_wherever_it_is(kind, tmp_path):
+    path = tmp_path / "twine.json"
+    path.write_text(json.dumps(WHOLE))
+    with path.open() as stream:
+        sources = {
+            "path": path,
+            "text path": str(path),
+            "open file": stream,
+            "text": json.dumps(WHOLE),
+            "bytes": json.dumps(WHOLE).encode(),
+            "object": WHOLE,
+        }
+        assert Twine(sources[kind]).raw == WHOLE
+
+
+def test_a_twine_is_read_from_a_stream_without_a_name():
+    assert Twine(io.StringIO('{"title": "t"}')).raw == {"title": "t"}
+
+
+def test_a_twine_belongs_to_itself():
+    source = {"input_values_schema": {"type": "object"}}
+    twine = Twine(source)
+    source["input_values_schema"]["type"] = "number"
+    assert twine.value_problems("input_values", {}) == []
+
+
+# Twines that cannot be used
+
+
+def test_a_twine_that_is_not_json_is_told_by_line_and_column(tmp_path):
+    (tmp_path / "twine.json").write_text('{\n  "input_values_schema": {,}\n}')
+    (where, found), *_ = problems_of(tmp_path / "twine.json").items()
+    assert str(tmp_path / "twine.json") in where
+    assert "is not JSON" in found
+    assert "line 2, column 27" in found
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1", "{'a': 1}", "\x00", "[" * 100_000, "1" * 5000])
+def test_a_text_that_is_not_json_is_told(text):
+    (found,) = problems_of(text).values()
+    assert "is not JSON" in found
+
+
+def test_a_twine_that_is_not_text_is_told(tmp_path):
+    (tmp_path / "twine.json").write_bytes(b"\xff\xfe{}")
+    (found,) = problems_of(tmp_path / "twine.json").values()
+    assert "cannot read" in found
+
+
+@pytest.mark.parametrize("path", ["nowhere/twine.json", "~nobody-of-this-name/twine.json", "a\0b.json"])
+def test_a_twine_that_is_not_there_is_told(path):
+    (found,) = problems_of(path).values()
+    assert found.startswith("cannot read")
+
+
+def test_a_key_that_stands_twice_is_told():
+    (found,) = problems_of('{"input_manifest": {"datasets": {"a": {}, "b": {}, "a": {"optional": true}}}}').values()
+    assert "'a' stands twice" in found
+
+
+@pytest.mark.parametrize("source", ["[]", "null", "1", '"twine"', [], 1.5, object(), {"title": object()}])
+def test_what_is_not_an_object_of_json_data_is_told(source):
+    assert problems_of(source)
+
+
+@pytest.mark.parametrize(
+    ("part", "where"),
+    [
+        ({"input_values_schema": True}, "twine.json.input_values_schema"),
+        ({"monitor_message_schema": []}, "twine.json.monitor_message_schema"),
+        ({"input_values_schema": {"type": "objekt"}}, "twine.json: input_values_schema.type"),
+        ({"output_values_schema": {"pattern": "("}}, "twine.json: output_values_schema.pattern"),
+        ({"monitor_message_schema": {"$ref": "#/x"}}, "twine.json: monitor_message_schema.$ref"),
+        ({"input_manifest": {}}, "twine.json.input_manifest.datasets"),
+        ({"input_manifest": {"datasets": []}}, "twine.json.input_manifest.datasets"),
+        ({"output_manifest": {"datasets": {"a": "x"}}}, "twine.json.output_manifest.datasets.a"),
+        ({"output_manifest": {"datasets": {"../a": {}}}}, "twine.json.output_manifest.datasets"),
+        ({"output_manifest": {"datasets": {"..": {}}}}, "twine.json.output_manifest.datasets"),
+        ({"input_manifest": {"datasets": {}, "optional": "yes"}}, "twine.json.input_manifest.optional"),
+        (
+            {"input_manifest": {"datasets": {"a": {"file_tags_template": {"type": "objekt"}}}}},
+            "twine.json: input_manifest.datasets.a.file_tags_template.type",
+        ),
+        (
+            {"input_manifest": {"datasets": {"a": {"file_tags_template": {"$ref": "https://o.org/t.json"}}}}},
+            "twine.json: input_manifest.datasets.a.file_tags_template.$ref",
+        ),
+        ({"credentials": {}}, "twine.json.credentials"),
+        ({"credentials": [{}]}, "twine.json.credentials[0].name"),
+        ({"credentials": [{"name": "lower"}]}, "twine.json.credentials[0].name"),
+        ({"credentials": [{"name": "A", "default": "x"}]}, "twine.json.credentials[0].default"),
+        ({"children": [{"purpose": "none"}]}, "twine.json.children[0].key"),
+        ({"twined_version": 1}, "twine.json.twined_version"),
+    ],
+)
+def test_a_part_that_breaks_the_format_is_named(part, where):
+    assert [*problems_of(part)] == [where]
+
+
+def test_all_problems_of_a_twine_are_told_at_once():
+    found = problems_of({
+        "input_values_schema": {"type": "objekt"},
+        "output_values_schema": {"required": "a"},
+        "input_manifest": {"datasets": {"a": {"file_tags_template": {"pattern": "["}}}},
+        "credentials": [{"name": "a"}],
+    })  # fmt: skip
+    assert len(found) == 4
+
+
+def test_a_twine_is_checked_without_a_network(monkeypatch):
+    def refuse(*arguments: object, **_keywords: object) -> None:
+        raise AssertionError(f"asked the network: {arguments}")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    Twine(WHOLE | {"input_values_schema": {"$schema": "http://json-schema.org/draft-07/schema#"}})
+    problems_of({"input_values_schema": {"$ref": "https://jsonschema.registry.octue.com/a.json"}})
+
+
+@given(json_values)
+def test_no_object_makes_loading_raise_anything_else(value):
+    try:
+        Twine(value)
+    except FairleadError as error:
+        assert isinstance(error, ContractInvalid)  # noqa: PT017 (a valid one is fine too)
+
+
+@given(st.sampled_from([*WHOLE]), json_values)
+def test_no_value_of_a_strand_makes_loading_raise_anything_else(strand, value):
+    try:
+        Twine({strand: value})
+    except FairleadError as error:
+        assert isinstance(error, ContractInvalid)  # noqa: PT017
+
+
+@given(st.text())
+def test_no_text_makes_loading_raise_anything_else(text):
+    try:
+        Twine(text)
+    except FairleadError as error:
+        assert isinstance(error, ContractInvalid)  # noqa: PT017
+
+
+# What it is asked
+
+
+def test_a_strand_that_is_not_declared_must_not_be_given():
+    (problem,) = Twine({}).presence_problems("input_values", given=True)
+    assert problem.where == "input_values"
+    assert "does not take it" in problem.found
+    assert "input_values_schema" in problem.remedy
+
+
+def test_a_strand_that_is_required_must_be_given():
+    (problem,) = Twine(WHOLE).presence_problems("input_manifest", given=False)
+    assert (problem.where, problem.found) == ("input_manifest", "is missing")
+    assert "twine.json" in problem.expected
+
+
+def test_values_are_checked_against_their_schema():
+    (problem,) = Twine(WHOLE).value_problems("input_values", {"hub_height": -1})
+    assert problem.where == "input_values.hub_height"
+    assert problem.expected == "twine.json: input_values_schema"
+
+
+def test_more_values_than_the_schema_names_are_allowed():
+    assert Twine(WHOLE).value_problems("input_values", {"hub_height": 1, "note": "any"}) == []
+
+
+def test_a_monitor_message_is_checked_against_its_schema():
+    assert Twine(WHOLE).message_problems({"progress": 100}) == []
+    (problem,) = Twine(WHOLE).message_problems({"progress": 101})
+    assert problem.where == "monitor_message.progress"
+
+
+def test_a_monitor_message_needs_a_schema():
+    (problem,) = Twine({}).message_problems({})
+    assert "monitor_message_schema" in problem.remedy
+
+
+def test_a_dataset_that_is_required_must_be_in_the_manifest():
+    (problem,) = Twine(WHOLE).manifest_problems("input_manifest", {})
+    assert problem.where == "input_manifest.datasets.weather"
+    assert problem.found == "is missing"
+
+
+def test_a_dataset_that_is_optional_may_be_absent():
+    assert Twine(WHOLE).manifest_problems("configuration_manifest", {}) == []
+
+
+def test_datasets_that_are_not_declared_are_allowed():
+    weather = {"files": []}
+    assert Twine(WHOLE).manifest_problems("input_manifest", {"weather": weather, "more": weather}) == []
+
+
+def test_every_file_must_have_the_tags_of_the_template():
+    files = [{"name": "a.csv", "tags": {"station": 1}}, {"name": "b.csv", "tags": {}}]
+    (problem,) = Twine(WHOLE).manifest_problems("input_manifest", {"weather": {"files": files}})
+    assert problem.where == "input_manifest.datasets.weather, tags of b.csv.station"
+    assert problem.found == "is missing"
+
+
+def test_a_credential_must_be_in_the_environment(monkeypatch):
+    monkeypatch.delenv("GRID_API_KEY_2", raising=False)
+    (problem,) = Twine(WHOLE).credential_problems()
+    assert problem.where == "credentials.GRID_API_KEY_2"
+    assert "GRID_API_KEY_2" in problem.remedy
+    monkeypatch.setenv("GRID_API_KEY_2", "")
+    assert Twine(WHOLE).credential_problems() == []

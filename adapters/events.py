@@ -162,8 +162,9 @@ def raised(error: BaseException) -> RaisedEvent:
         "message": message_of(error),
         "traceback": format_traceback(error),
     }
-    if type(error).__module__ == "fairlead.adapters.errors" and hasattr(error, "problems"):
-        event["problems"] = [vars(problem) for problem in error.problems]
+    problems: Any = getattr(error, "problems", None)
+    if type(error).__module__ == "fairlead.adapters.errors" and problems is not None:
+        event["problems"] = [vars(problem) for problem in problems]
     return event
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import os
 import subprocess
 import sys
 import threading
@@ -37,6 +38,21 @@ def test_a_digest_is_of_all_bytes_also_if_the_system_does_not_tell_how_many():
     version = Path("/proc/version")
     assert version.stat().st_size == 0
     assert storage.digest(str(version)) == blake3(version.read_bytes()).hexdigest()
+
+
+def test_a_digest_is_of_all_that_a_pipe_gives(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    def write() -> None:
+        with pipe.open("wb", buffering=0) as stream:
+            for _ in range(100):
+                stream.write(b"some")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert storage.digest(str(pipe)) == blake3(b"some" * 100).hexdigest()
+    writer.join()
 
 
 def test_a_forked_process_can_hash_after_its_parent_has(tmp_path):

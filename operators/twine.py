@@ -107,7 +107,7 @@ class TwineAppOperator(BaseOperator):
         self.isolation = isolation
         self.refresh = refresh
         self.silence_limit = silence_limit
-        self.on_silence = on_silence
+        self.on_silence: Literal["report", "stop"] = on_silence
         self.output_limit = output_limit
 
     def execute(self, context: Context) -> dict[str, Any]:

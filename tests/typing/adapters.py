@@ -1,0 +1,39 @@
+"""Calls the adapters as users do; checked by mypy and pyright, never run."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, assert_type
+
+from fairlead.adapters.cache import Entry, ResultCache
+from fairlead.adapters.errors import ContractError, FairleadError, Problem
+from fairlead.adapters.fingerprint import fingerprint
+from fairlead.adapters.host import Host
+from fairlead.adapters.isolation import ChildProcess, InProcess, Isolation, named
+from fairlead.adapters.perform import Outcome, perform
+from fairlead.adapters.storage import StoredFile
+from fairlead.adapters.testing import RecordingHost
+from fairlead.adapters.twine import Datafile, Dataset, Manifest, Twine, TwineApp
+from fairlead.adapters.unit import Unit, Work
+
+app = TwineApp(Path("apps/yield"), configuration_values={"method": "fast"})
+unit: Unit = app
+work: Work = unit.bind({"input_values": "values.json", "input_manifest": Manifest({"weather": "data/weather"})})
+assert_type(fingerprint(work.identity), str)
+
+host: Host = RecordingHost(timeout=60)
+isolations: list[Isolation] = [ChildProcess(silence_limit=60, on_silence="stop"), InProcess(), named("process")]
+cache = ResultCache("s3://bucket/results")
+outcome = perform(app, {"input_values": {"height": 90}}, host, cache=cache, isolation=isolations[0], refresh=True)
+assert_type(outcome, Outcome)
+assert_type(outcome.outputs, Mapping[str, Any])
+assert_type(outcome.files, tuple[StoredFile, ...])
+assert_type(cache.lookup(outcome.fingerprint), Entry | None)
+
+dataset = Dataset("data/weather", labels=["hourly"])
+assert_type(dataset.files.one(), Datafile)
+with dataset.files.one().open("rb") as stream:
+    stream.read()
+Twine("twine.json").requires("input_values")
+
+error: FairleadError = ContractError([Problem("input_values.height", "is missing")])
+assert_type(error.retryable, bool)

@@ -1,0 +1,23 @@
+"""Calls the Airflow provider as users do; checked by mypy and pyright, never run."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from airflow.sdk import DAG, XComArg
+
+from fairlead.operators import TwineAppOperator
+
+with DAG("study", schedule=None):
+    wind = TwineAppOperator(
+        task_id="wind",
+        app=Path("apps/wind"),
+        input_values={"height": "{{ params.height }}"},
+        input_manifest="manifest.json",
+        silence_limit=60,
+        on_silence="stop",
+        output_limit=None,
+        retries=2,
+        execution_timeout=timedelta(minutes=10),
+    )
+    loads = TwineAppOperator(task_id="loads", app="apps/loads", input_manifest=XComArg(wind, key="output_manifest"))
+    TwineAppOperator.partial(task_id="sites", app="apps/wind").expand(input_values=[{"height": 90}, {"height": 120}])

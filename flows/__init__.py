@@ -3,6 +3,8 @@
 Names are loaded when they are first used, because Prefect imports every collection when its command line starts.
 """
 
+from fairlead.adapters.lazy import attributes
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fairlead.flows.cache_policy import FingerprintPolicy as FingerprintPolicy
@@ -10,19 +12,13 @@ if TYPE_CHECKING:
     from fairlead.flows.twine import run_twine_app as run_twine_app
     from fairlead.flows.twine import twine_task as twine_task
 
-_MODULES = {
-    "FingerprintPolicy": "cache_policy",
-    "PrefectHost": "host",
-    "run_twine_app": "twine",
-    "twine_task": "twine",
-}
+__getattr__ = attributes(
+    __name__,
+    {
+        "FingerprintPolicy": "cache_policy",
+        "PrefectHost": "host",
+        "run_twine_app": "twine",
+        "twine_task": "twine",
+    },
+)
 __all__ = ["FingerprintPolicy", "PrefectHost", "run_twine_app", "twine_task"]
-
-
-def __getattr__(name: str) -> object:
-    if name not in _MODULES:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
-    import importlib
-
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -4,6 +4,8 @@ One protocol, `Isolation`, with one implementation a module. Names are loaded wh
 child process imports this package on its way to ``child``.
 """
 
+from fairlead.adapters.lazy import attributes
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Literal
@@ -14,24 +16,18 @@ if TYPE_CHECKING:
     from fairlead.adapters.isolation.protocol import Isolation as Isolation
     from fairlead.adapters.isolation.protocol import Workspace as Workspace
 
-_MODULES = {
-    "Call": "protocol",
-    "ChildProcess": "child_process",
-    "InProcess": "in_process",
-    "Isolation": "protocol",
-    "Workspace": "protocol",
-}
+__getattr__ = attributes(
+    __name__,
+    {
+        "Call": "protocol",
+        "ChildProcess": "child_process",
+        "InProcess": "in_process",
+        "Isolation": "protocol",
+        "Workspace": "protocol",
+    },
+)
 NAMES = ("process", "thread")
 __all__ = ["Call", "ChildProcess", "InProcess", "Isolation", "Workspace", "named"]
-
-
-def __getattr__(name: str) -> object:
-    if name not in _MODULES:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
-    import importlib
-
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
 
 
 def named(

@@ -3,6 +3,8 @@
 Names are loaded when they are first used, because the child process of every run imports this package.
 """
 
+from fairlead.adapters.lazy import attributes
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fairlead.adapters.twine.analysis import Analysis as Analysis
@@ -12,21 +14,15 @@ if TYPE_CHECKING:
     from fairlead.adapters.twine.resources import Manifest as Manifest
     from fairlead.adapters.twine.unit import TwineApp as TwineApp
 
-_MODULES = {
-    "Analysis": "analysis",
-    "Datafile": "resources",
-    "Dataset": "resources",
-    "Manifest": "resources",
-    "Twine": "contract",
-    "TwineApp": "unit",
-}
+__getattr__ = attributes(
+    __name__,
+    {
+        "Analysis": "analysis",
+        "Datafile": "resources",
+        "Dataset": "resources",
+        "Manifest": "resources",
+        "Twine": "contract",
+        "TwineApp": "unit",
+    },
+)
 __all__ = ["Analysis", "Datafile", "Dataset", "Manifest", "Twine", "TwineApp"]
-
-
-def __getattr__(name: str) -> object:
-    if name not in _MODULES:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
-    import importlib
-
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -1,6 +1,6 @@
 """Bad input: whatever a user gives or an app does, the error has a name and a remedy, and nothing is left but the log.
 
-The list is that of the issue "First voyage". Every case runs as both engines run apps: in a child process.
+Every case runs as both engines run apps: in a child process.
 """
 
 from __future__ import annotations

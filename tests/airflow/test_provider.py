@@ -62,7 +62,7 @@ def test_the_machinery_that_runs_apps_is_left_to_the_tasks_process():
     loaded = modules_loaded_by("from fairlead.operators import TwineAppOperator", after="")
 
     ours = {name for name in loaded if name.startswith("fairlead.adapters.")}
-    assert ours == {"fairlead.adapters.errors", "fairlead.adapters.host"}
+    assert ours == {"fairlead.adapters.errors", "fairlead.adapters.host", "fairlead.adapters.lazy"}
     assert not {name.partition(".")[0] for name in loaded} & {"prefect", "docker", "blake3"}
 
 

@@ -21,9 +21,9 @@ LAYERS = [
     {"twine", "workflow", "solver", "compat"},
     {"perform", "engine"},
     {"unit", "host", "events", "fingerprint", "cache", "values", "storage", "schemas", "isolation"},
-    {"errors"},
+    {"errors", "lazy"},
 ]
-"""What may import only itself and what stands below it, see "Layout" in the design."""
+"""What may import only itself and what stands below it, see "Layout" in the explanation of the architecture."""
 
 
 def modules(room: str) -> dict[str, Path]:

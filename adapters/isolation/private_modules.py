@@ -37,6 +37,7 @@ class PrivateModules:
         self._roots = list(roots)
         self._mark = f"@{next(_numbers):08x}"
         self._builtins = {**vars(builtins), "__import__": self._import}
+        self._found: set[str] = set()
         _finder.loads[self._mark] = self
 
     def load(self, name: str) -> ModuleType:
@@ -50,16 +51,19 @@ class PrivateModules:
     def close(self) -> None:
         """Forget the modules, and the loggers that bear their names."""
         del _finder.loads[self._mark]
-        for names in (sys.modules, logging.Logger.manager.loggerDict):
-            for name in [*names]:
-                if name.partition(".")[0].endswith(self._mark):
-                    names.pop(name, None)
+        for name in self._found:
+            sys.modules.pop(name, None)
+        loggers = logging.Logger.manager.loggerDict
+        for name in [*loggers]:
+            if self._mark in name:
+                loggers.pop(name, None)
 
     def find(self, name: str, path: Sequence[str] | None) -> ModuleSpec | None:
         """Return how to load a module whose name bears the mark; ``path`` is that of the package it is in, if any."""
         found = PathFinder.find_spec(name, path) if path is not None else self._in_roots(name.removesuffix(self._mark))
         if found is None:
             return None
+        self._found.add(name)
         locations = found.submodule_search_locations
         if found.origin is None:
             spec = ModuleSpec(name, None, is_package=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from fairlead.adapters import storage
 from fairlead.adapters.cache import ResultCache
@@ -25,6 +26,10 @@ from fairlead.adapters.twine import TwineApp
 
 if TYPE_CHECKING:
     from fairlead.adapters.events import Event
+
+# A machine that is busy with other tests is no reason to fail.
+settings.register_profile("core", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("core")
 
 LIMIT = 10.0
 """Seconds after which something that a test waits for is held not to happen."""

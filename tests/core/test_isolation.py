@@ -47,7 +47,7 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeCall:
         "def run(payload, workspace):\n    return workspace.load('app').run(payload, workspace)\n"
     )
     monkeypatch.syspath_prepend(str(entry))
-    monkeypatch.setenv("PYTHONPATH", str(entry))
+    monkeypatch.setenv("PYTHONPATH", str(entry), prepend=os.pathsep)
 
     def make(source: str, payload: Mapping[str, Any] | None = None, **modules: str) -> Call:
         number = len([*tmp_path.glob("source-*")])
@@ -386,13 +386,13 @@ def test_the_child_works_in_the_calls_folder_with_the_hosts_environment(call, mo
         import os, sys, tempfile
         def run(payload, workspace):
             return [os.getcwd(), workspace.directory, os.environ["GRID_API_KEY"], sys.stdin.read(), sys.argv,
-                    tempfile.mkdtemp(), os.getpgid(0) == os.getpid()]
+                    tempfile.mkdtemp(), os.getpgid(0) == os.getpid(), os.readlink("/proc/self/fd/0")]
     """
     made = call(source)
-    folder, directory, key, typed, arguments, temporary, leads = QUICK.run(made, RecordingHost())
+    folder, directory, key, typed, arguments, temporary, leads, stdin = QUICK.run(made, RecordingHost())
     assert folder == directory == made.directory
     assert key == "from the host"
-    assert typed == ""
+    assert (typed, stdin) == ("", "/dev/null")
     assert arguments == ["fairlead"]
     assert temporary.startswith(made.directory)
     assert leads
@@ -823,3 +823,16 @@ def test_what_the_host_has_open_is_not_the_apps(call, tmp_path):
     with (tmp_path / "secret").open("w") as secret:
         os.set_inheritable(secret.fileno(), True)  # noqa: FBT003 (takes no keyword)
         assert "secret" not in QUICK.run(call(source), RecordingHost())
+
+
+def test_the_line_to_the_host_is_not_passed_on_to_programs_that_the_app_starts(call):
+    source = """
+        import os, subprocess
+        def run(payload, workspace):
+            channel = os.readlink(f"/proc/self/fd/{workspace._channel}")
+            listed = subprocess.run(["ls", "-l", "/proc/self/fd"], close_fds=False, capture_output=True).stdout
+            return [channel, listed.decode()]
+    """
+    channel, listed = QUICK.run(call(source), RecordingHost())
+    assert channel.startswith("pipe:")
+    assert channel not in listed

@@ -325,7 +325,7 @@ fields = st.fixed_dictionaries(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(json_values | fields | st.builds(lambda file: {"path": ".", "files": [file]}, json_values | fields))
 def test_no_description_makes_binding_raise_anything_else(tmp_path, dataset):
     try:

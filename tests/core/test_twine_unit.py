@@ -284,7 +284,7 @@ json_values = st.recursive(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.sampled_from(["input_values", "input_manifest", "configuration_values"]), json_values)
 def test_no_input_makes_binding_raise_anything_but_our_errors(make_app, strand, value):
     twine = {

@@ -14,7 +14,7 @@
     │   ├── AppKilled              the app's process was ended by a signal
     │   ├── TimedOut               the deadline passed; everything the run had started was stopped
     │   ├── Hung                   the run sent nothing for longer than its silence limit, and was stopped
-    │   ├── OutputFlooded          the app printed more than its output limit, and was stopped (not retried)
+    │   ├── OutputFlooded          the app printed and logged more than its output limit, and was stopped (not retried)
     │   └── Cancelled              somebody asked the run to stop (not retried)
     └── StorageFailed              a store could not be read or written; always retried
 
@@ -192,7 +192,7 @@ class Hung(RunFailed):
 
 
 class OutputFlooded(RunFailed):
-    """The app printed more than its output limit, and was stopped."""
+    """The app printed and logged more than its output limit, and was stopped."""
 
     retryable: ClassVar[bool] = False
 

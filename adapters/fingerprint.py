@@ -48,32 +48,38 @@ def source_tree(folder: str | os.PathLike[str]) -> str:
     """Return the digest of an app's source: every file's POSIX path in the folder, NUL, and the digest of its bytes.
 
     Hidden files and folders, `IGNORED_FOLDERS`, `IGNORED_SUFFIXES` and virtual environments (folders that hold a
-    ``pyvenv.cfg``) do not count, nor do modes and times. A link to a
-    file counts as that file; links to folders are not followed. Raises FileNotFoundError if there is no such folder.
+    ``pyvenv.cfg``) do not count, nor do modes and times. A link counts as what it leads to, except where it leads back
+    to a folder that it is in. Raises FileNotFoundError if there is no such folder.
     """
     from blake3 import blake3
 
     hasher = blake3()
-    for name, path in sorted(_source_files(os.fspath(folder), "")):
+    for name, path in sorted(_source_files(os.fspath(folder), "", ())):
         hasher.update(f"{name}\0{storage.digest_local(path)}\n".encode("utf-8", "surrogateescape"))
     return hasher.hexdigest()
 
 
-def _source_files(folder: str, prefix: str) -> list[tuple[str, str]]:
+def _source_files(folder: str, prefix: str, above: tuple[str, ...]) -> list[tuple[str, str]]:
     files: list[tuple[str, str]] = []
+    above = (*above, os.path.realpath(folder))
     with os.scandir(folder) as entries:
         for entry in entries:
             name = entry.name
             if name.startswith(".") or name.endswith(IGNORED_SUFFIXES):
                 continue
-            if entry.is_dir(follow_symlinks=False):
-                if name not in IGNORED_FOLDERS:
-                    files += _source_files(entry.path, f"{prefix}{name}/")
+            if entry.is_dir():
+                if name not in IGNORED_FOLDERS and not (entry.is_symlink() and _leads_back(entry.path, above)):
+                    files += _source_files(entry.path, f"{prefix}{name}/", above)
             elif entry.is_file():
                 if name == "pyvenv.cfg" and prefix:
                     return []
                 files.append((prefix + name, entry.path))
     return files
+
+
+def _leads_back(link: str, above: tuple[str, ...]) -> bool:
+    target = os.path.realpath(link)
+    return target in above or above[0].startswith(target.rstrip("/") + "/")
 
 
 def _encode(value: Any, out: bytearray, path: str) -> None:

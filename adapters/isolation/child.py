@@ -64,6 +64,7 @@ def main() -> None:
     channel = int(sys.argv[1])
     os.set_inheritable(channel, False)  # noqa: FBT003 (takes no keyword)
     call = json.loads(sys.stdin.buffer.read())
+    process = os.getpid()
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     sys.argv[:] = ["fairlead"]
     add_roots(call["roots"])
@@ -72,9 +73,11 @@ def main() -> None:
     module, _, function = call["entry"].partition(":")
     try:
         value = getattr(importlib.import_module(module), function)(call["payload"], workspace)
-        workspace.emit(events.returned(value))
+        end: Event = events.returned(value)
     except BaseException as error:
         if isinstance(error, SystemExit):
             raise
-        workspace.emit(events.raised(error))
-        sys.exit(1)
+        end = events.raised(error)
+    if os.getpid() == process:  # a forked copy of the app that comes back as well does not speak for the run
+        workspace.emit(end)
+    sys.exit(end["kind"] == "raised")

@@ -61,8 +61,8 @@ class ChildProcess:
             python: the interpreter; fairlead must be importable there.
             silence_limit: seconds without any line or event after which a run counts as hung; None for no limit.
             on_silence: whether a hung run is reported in the log or stopped (`Hung`).
-            output_limit: bytes of standard output and error together after which a run is stopped (`OutputFlooded`);
-                None for no limit.
+            output_limit: bytes of standard output, standard error and events together after which a run is stopped
+                (`OutputFlooded`); None for no limit.
             grace: seconds between asking a run to end (SIGTERM) and killing it, and how long threads that an app
                 left behind may keep its process alive after it has returned.
         """
@@ -89,7 +89,7 @@ class _Run:
         self._limits = limits
         self._host = host
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
-        self._printed = 0
+        self._said = 0
         self._end: Event | None = None
         self._end_time = 0.0
         self._last_sign = time.monotonic()
@@ -113,10 +113,15 @@ class _Run:
                 pass_fds=(channel_of_child,),
                 start_new_session=True,
             )
-        except BaseException:
+        except BaseException as error:
             os.close(channel)
             self._selector.close()
             self._guard.dismiss()
+            if isinstance(error, OSError) and error.filename == limits.python:
+                found = f"{limits.python} cannot be run: {error.strerror}"
+                raise errors.InputInvalid(
+                    errors.Problem("python", found, "an interpreter", "Check the path.")
+                ) from error
             raise
         finally:
             os.close(channel_of_child)
@@ -137,9 +142,9 @@ class _Run:
         for stream, name in ((self._process.stdout, "stdout"), (self._process.stderr, "stderr")):
             self._selector.register(stream, selectors.EVENT_READ, _Lines(self._printer(name), _LINE_LIMIT))
         request = {"entry": call.entry, "payload": call.payload, "directory": call.directory, "roots": call.roots}
-        with contextlib.suppress(BrokenPipeError):  # a child that is dead already is reported by how it died
-            self._process.stdin.write(json.dumps(request).encode())
-            self._process.stdin.close()
+        self._request = memoryview(json.dumps(request).encode())
+        os.set_blocking(self._process.stdin.fileno(), False)
+        self._selector.register(self._process.stdin, selectors.EVENT_WRITE, None)
 
     def follow(self) -> None:
         """Read what the child sends until it has ended; raises if it has to be stopped."""
@@ -163,6 +168,9 @@ class _Run:
         """Pass on what is there to read; returns whether anything was."""
         some = False
         for key, _ in self._selector.select(timeout):
+            if key.fileobj is self._process.stdin:
+                self._write_request()
+                continue
             if key.data is None:
                 self._selector.unregister(key.fileobj)
                 continue
@@ -176,6 +184,17 @@ class _Run:
                 key.data.finish()
         return some
 
+    def _write_request(self) -> None:
+        """Write as much of the call as the child takes now."""
+        assert self._process.stdin
+        try:
+            self._request = self._request[os.write(self._process.stdin.fileno(), self._request) :]
+        except BrokenPipeError:  # a child that is dead already is reported by how it died
+            self._request = self._request[:0]
+        if not self._request:
+            self._selector.unregister(self._process.stdin)
+            self._process.stdin.close()
+
     def _receive(self, line: bytes) -> None:
         try:
             event = events.decode(line)
@@ -185,13 +204,14 @@ class _Run:
         if event["kind"] in {"returned", "raised"}:
             self._end, self._end_time = event, time.monotonic()
             return
+        self._said += len(line) + 1
         if event["kind"] == "log":
             self._remember(event["message"])
         self._host.emit(event)
 
     def _printer(self, stream: str) -> Any:
         def printer(line: bytes) -> None:
-            self._printed += len(line) + 1
+            self._said += len(line) + 1
             # A progress bar redraws its line with carriage returns: the last drawing is the line.
             self._print(stream, line.decode(errors="replace").rstrip("\r").rpartition("\r")[2])
 
@@ -215,10 +235,10 @@ class _Run:
                 remedy="Raise the limit, or find out from the log what it was doing.",
                 tail=self._tail,
             )
-        if limits.output_limit is not None and self._printed > limits.output_limit:
+        if limits.output_limit is not None and self._said > limits.output_limit:
             raise errors.OutputFlooded(
-                f"The app printed more than {limits.output_limit / (1 << 20):g} MiB and was stopped.",
-                remedy="Let it print less or write to a file of an output dataset, or raise the output limit "
+                f"The app printed and logged more than {limits.output_limit / (1 << 20):g} MiB and was stopped.",
+                remedy="Let it say less or write to a file of an output dataset, or raise the output limit "
                 "(None for no limit).",
                 tail=list(self._tail)[-3:],
             )

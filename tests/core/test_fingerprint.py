@@ -328,10 +328,20 @@ def test_a_link_to_a_file_counts_as_that_file(tree, tmp_path):
     assert source_tree(tree) != before
 
 
-def test_links_to_folders_and_to_nothing_are_not_followed(tree):
+def test_a_link_to_a_folder_counts_as_that_folder(tree, tmp_path):
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "physics.py").write_text("G = 9.81")
     before = source_tree(tree)
-    (tree / "round").symlink_to(tree)
-    (tree / "broken").symlink_to(tree / "nothing")
+    (tree / "shared").symlink_to(tmp_path / "shared")
+    linked = source_tree(tree)
+    (tmp_path / "shared" / "physics.py").write_text("G = 9.8")
+    assert len({before, linked, source_tree(tree)}) == 3
+
+
+@pytest.mark.parametrize("target", [".", "..", "/", "nothing"])
+def test_links_that_lead_back_or_to_nothing_do_not_count(tree, target):
+    before = source_tree(tree)
+    (tree / "link").symlink_to(tree / target)
     assert source_tree(tree) == before
 
 

@@ -802,6 +802,39 @@ def test_a_second_interrupt_while_a_child_is_being_stopped_leaves_nothing(call, 
     assert watch.ends(watch.pid(notes / "pid"), limit=2)
 
 
+def test_a_forked_copy_of_the_app_that_comes_back_as_well_does_not_speak_for_the_run(call):
+    source = """
+    import os
+    def run(payload, workspace):
+        forked = os.fork()
+        if forked:
+            os.waitpid(forked, 0)
+        return "app" if forked else "copy"
+    """
+    assert QUICK.run(call(source), RecordingHost()) == "app"
+
+
+def test_a_call_that_its_child_does_not_read_is_stopped_all_the_same(call, tmp_path):
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nexec sleep 100\n")
+    python.chmod(0o755)
+    with pytest.raises(TimedOut):
+        ChildProcess(python=str(python), grace=0.1).run(
+            call("", {"large": "x" * 1_000_000}), RecordingHost(timeout=0.3)
+        )
+
+
+def test_an_app_that_logs_without_end_is_a_flood_too(call):
+    source = """
+    import logging
+    def run(payload, workspace):
+        while True:
+            logging.getLogger(__name__).info("again")
+    """
+    with pytest.raises(OutputFlooded, match="printed and logged more than"):
+        ChildProcess(output_limit=1 << 16, grace=0.1).run(call(source), RecordingHost())
+
+
 def test_a_run_leaves_no_descriptor_and_no_process_of_its_own(call):
     def held() -> tuple[int, str]:
         children = Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text()
@@ -813,7 +846,7 @@ def test_a_run_leaves_no_descriptor_and_no_process_of_its_own(call):
     for source in ("def run(payload, workspace): 1 / 0", "import os\ndef run(payload, workspace): os.abort()"):
         with pytest.raises((AppRaised, AppKilled)):
             QUICK.run(call(source), RecordingHost())
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(InputInvalid, match="/nowhere/python cannot be run: No such file"):
         ChildProcess(python="/nowhere/python").run(call(""), RecordingHost())
     assert held() == before
 

@@ -62,7 +62,8 @@ class ResultCache:
 
     def __init__(self, root: str | os.PathLike[str] | None = None) -> None:
         """Use a root; without one, ``$FAIRLEAD_CACHE`` or else ``fairlead`` in the user's cache folder."""
-        chosen = os.fspath(root) if root is not None else default_root()
+        chosen = os.fspath(root or default_root())
+        storage.refuse_secrets(chosen, "cache")
         self.root = str(storage.local_path(chosen)) if storage.is_local(chosen) else storage.join(chosen)
 
     def __repr__(self) -> str:
@@ -182,15 +183,18 @@ class ResultCache:
             try:
                 yield location, spool
             except BaseException:
-                with contextlib.suppress(StorageFailed):  # why the run failed counts
+                with contextlib.suppress(StorageFailed, OSError):  # why the run failed counts
                     self._upload(spool, location)
                 raise
             self._upload(spool, location)
 
     @staticmethod
     def _upload(spool: IO[bytes], location: str) -> None:
-        spool.flush()
-        storage.put(Path(spool.name), location)
+        try:
+            spool.flush()
+            storage.put(Path(spool.name), location)
+        except OSError as error:
+            raise StorageFailed(f"{location}: the log of the run could not be written: {error}.") from error
 
 
 def default_root() -> str:

@@ -14,10 +14,12 @@ says that itself.
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import os
 import struct
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
+from pathlib import Path
 from typing import Any
 
 from fairlead.adapters import storage
@@ -54,32 +56,17 @@ def source_tree(folder: str | os.PathLike[str]) -> str:
     from blake3 import blake3
 
     hasher = blake3()
-    for name, path in sorted(_source_files(os.fspath(folder), "", ())):
+    if not Path(folder).is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(folder))
+    for name, path in sorted(storage.local_files(os.fspath(folder), _is_no_source)):
         hasher.update(f"{name}\0{storage.digest_local(path)}\n".encode("utf-8", "surrogateescape"))
     return hasher.hexdigest()
 
 
-def _source_files(folder: str, prefix: str, above: tuple[str, ...]) -> list[tuple[str, str]]:
-    files: list[tuple[str, str]] = []
-    above = (*above, os.path.realpath(folder))
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            name = entry.name
-            if name.startswith(".") or name.endswith(IGNORED_SUFFIXES):
-                continue
-            if entry.is_dir():
-                if name not in IGNORED_FOLDERS and not (entry.is_symlink() and _leads_back(entry.path, above)):
-                    files += _source_files(entry.path, f"{prefix}{name}/", above)
-            elif entry.is_file():
-                if name == "pyvenv.cfg" and prefix:
-                    return []
-                files.append((prefix + name, entry.path))
-    return files
-
-
-def _leads_back(link: str, above: tuple[str, ...]) -> bool:
-    target = os.path.realpath(link)
-    return target in above or above[0].startswith(target.rstrip("/") + "/")
+def _is_no_source(entry: os.DirEntry[str]) -> bool:
+    if entry.name.startswith(".") or entry.name.endswith(IGNORED_SUFFIXES):
+        return True
+    return entry.is_dir() and (entry.name in IGNORED_FOLDERS or Path(entry.path, "pyvenv.cfg").exists())
 
 
 def _encode(value: Any, out: bytearray, path: str) -> None:

@@ -14,18 +14,20 @@ Hosts translate, they repeat none of this. The module does not retry: it raises,
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from fairlead.adapters import events
 from fairlead.adapters.cache import DamagedEntry, Entry, ResultCache
-from fairlead.adapters.errors import AppRaised, Cancelled, FairleadError
+from fairlead.adapters.errors import AppRaised, Cancelled, FairleadError, StorageFailed
 from fairlead.adapters.fingerprint import fingerprint
 
 if TYPE_CHECKING:
@@ -92,15 +94,15 @@ def perform(
     Raises:
         ContractError: something written down was not kept; see its ``problems``.
         RunFailed: the unit's code did not end well; the error says where the log is.
-        StorageFailed: the cache could not be read or written.
+        StorageFailed: the cache, or a file that the run needs, could not be read or written.
     """
     start = time.perf_counter()
-    work = unit.bind(inputs)
-    key = fingerprint(work.identity)
-    entry = None if refresh else _lookup(cache, key, host)
+    with _translated():
+        work, key = identify(unit, inputs)
+        entry = None if refresh else look_up(cache, key, host.log)
     cached = entry is not None
     if entry is None:
-        entry = _run(unit, work, key, host, cache, isolation)
+        key, entry = _run(unit, work, key, host, cache, isolation)
         host.log(logging.INFO, f"{unit.name}: done in {entry.seconds:.2f} s, fingerprint {key[:12]}")
     else:
         host.log(logging.INFO, f"{unit.name}: found in the cache, fingerprint {key[:12]}")
@@ -116,36 +118,70 @@ def perform(
     )
 
 
-def _lookup(cache: ResultCache, key: str, host: Host) -> Entry | None:
+def identify(unit: Unit, inputs: Mapping[str, Any]) -> tuple[Work, str]:
+    """Bind the inputs and compute the fingerprint: the first two steps, which run nothing."""
+    work = unit.bind(inputs)
+    return work, fingerprint(work.identity)
+
+
+def look_up(cache: ResultCache, key: str, log: Callable[[int, str], None]) -> Entry | None:
+    """Look a fingerprint up in the result cache: the third step. A damaged entry is none, and is told to ``log``."""
     try:
         return cache.lookup(key)
     except DamagedEntry as damage:
-        host.log(logging.WARNING, f"A damaged cache entry is ignored and will be replaced: {damage}.")
+        log(logging.WARNING, f"A damaged cache entry is ignored and will be replaced: {damage}.")
         return None
 
 
-def _run(unit: Unit, work: Work, key: str, host: Host, cache: ResultCache, isolation: Isolation) -> Entry:
+def _run(unit: Unit, work: Work, key: str, host: Host, cache: ResultCache, isolation: Isolation) -> tuple[str, Entry]:
     if host.cancelled():
         raise Cancelled("The run was cancelled before it started.")
-    directory = Path(tempfile.mkdtemp(prefix="fairlead-"))
-    start = time.perf_counter()
-    try:
-        with cache.run_log(key) as (log, stream):
-            logged = _LoggedHost(host, stream)
-            try:
+    with _scratch_folder() as directory, cache.run_log(key) as (log, stream):
+        logged = _LoggedHost(host, stream)
+        name = f"{unit.name}: run {host.run_id}, attempt {host.attempt}, fingerprint {key}"
+        logged.record(events.log_record(logging.INFO, "fairlead", name))
+        start = time.perf_counter()
+        try:
+            with _translated():
                 produced = work.collect(isolation.run(work.call(directory), logged), directory)
-            except FairleadError as error:
-                end = events.raised(error)
-                if isinstance(error, AppRaised):
-                    end["traceback"] = error.traceback
-                    host.log(logging.ERROR, f"The app's traceback:\n{error.traceback}")
-                logged.record(end)
+                seconds = time.perf_counter() - start
+                if not work.is_unchanged():
+                    changed = f"{unit.name}: its source or an input changed while it ran; nobody will find this result"
+                    logged.log(logging.WARNING, changed)
+                    key = fingerprint({"changed while it ran": key, "once": os.urandom(16)})
+                made_by = {"kind": unit.kind, "name": unit.name}
+                return key, cache.commit(key, produced, unit=made_by, seconds=seconds, log=log)
+        except BaseException as error:
+            end = events.raised(error)
+            if isinstance(error, AppRaised):
+                end["traceback"] = error.traceback
+                host.log(logging.ERROR, f"The app's traceback:\n{error.traceback}")
+            if isinstance(error, FairleadError):
                 error.log = log
-                raise
-        seconds = time.perf_counter() - start
-        return cache.commit(key, produced, unit={"kind": unit.kind, "name": unit.name}, seconds=seconds, log=log)
+            logged.record(end)
+            raise
+
+
+@contextlib.contextmanager
+def _scratch_folder() -> Generator[Path]:
+    """Yield a folder for one run, which is removed however the run ends."""
+    with _translated():
+        directory = Path(tempfile.mkdtemp(prefix="fairlead-"))
+    try:
+        yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _translated() -> Generator[None]:
+    """Make what the system refuses (a full disk, a file that has just gone) an error that can be tried again."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageFailed(
+            f"The system refused: {error}.", remedy="Check free space and permissions of that place, then try again."
+        ) from error
 
 
 class _LoggedHost:

@@ -80,7 +80,7 @@ class Schema:
         """Return every violation of a value; ``where`` is its name and ``rule`` where the schema is written."""
         try:
             found = self._validator.iter_errors(value)
-            errors = sorted(found, key=lambda error: [str(part) for part in error.absolute_path])
+            errors = sorted(found, key=lambda error: [_place_in_order(part) for part in error.absolute_path])
             return [problem for error in errors for problem in _problems(error, where, rule)]
         except Exception as error:  # noqa: BLE001 (references without end, NaN: a validator may fail in any way)
             reason = f"{shown(value)} cannot be checked ({type(error).__name__}: {error})"
@@ -95,6 +95,10 @@ def compiled(schema: Mapping[str, Any]) -> Schema:
 @functools.lru_cache(maxsize=256)
 def _compiled(text: str) -> Schema:
     return Schema(json.loads(text))
+
+
+def _place_in_order(part: str | int) -> tuple[int, str]:
+    return (part, "") if isinstance(part, int) else (-1, part)
 
 
 def path_to(where: str, parts: Iterable[str | int]) -> str:

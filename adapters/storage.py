@@ -7,23 +7,26 @@ not decide where anything is kept, and it does not retry.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import posixpath
 import re
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fairlead.adapters.errors import StorageFailed
+from fairlead.adapters.errors import InputInvalid, Problem, StorageFailed
 
 T = TypeVar("T")
 
-_SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)(://|::)")
+_SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)(://|::(?=[A-Za-z][A-Za-z0-9+.-]*(?:://|::)))")
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
+_ADDRESSES_WITH_COLONS = {"github", "git"}  # org:repository@revision
 _SMALL = 1 << 18
 _CHUNK = 1 << 22
 
@@ -64,6 +67,8 @@ def digest(location: str) -> str:
         return digest_local(local_path(location))
 
     def read(fs: Any, path: str) -> str:
+        if _shares_streams(fs):
+            return _digest_stream(io.BytesIO(fs.cat_file(path)).readinto)
         with fs.open(path, "rb") as stream:
             return _digest_stream(stream.readinto)
 
@@ -121,6 +126,16 @@ def _leave_threads() -> None:
 os.register_at_fork(after_in_child=_leave_threads)
 
 
+def refuse_secrets(location: str, where: str) -> None:
+    """Raise `InputInvalid` for an address with a password in it, which would show in logs and results."""
+    scheme, _, rest = location.partition("://")
+    user, at, host = rest.partition("/")[0].rpartition("@")
+    if at and ":" in user and scheme not in _ADDRESSES_WITH_COLONS:
+        found = f"{scheme}://…@{host} holds a password"
+        remedy = "Leave it out, and give it to the process in the way that its storage package documents."
+        raise InputInvalid(Problem(where, found, "an address without credentials", remedy))
+
+
 def exists(location: str) -> bool:
     """Tell whether a file or folder is there."""
     if is_local(location):
@@ -138,10 +153,10 @@ def is_folder(location: str) -> bool:
 def walk(location: str) -> list[str]:
     """Return the names of all files below a folder, as POSIX paths in it, sorted; a missing folder has none.
 
-    Links to files count as files, links to folders are not followed.
+    A link counts as what it leads to, except where it leads back to a folder that it is in.
     """
     if is_local(location):
-        return sorted(_walk_local(str(local_path(location)), ""))
+        return sorted(name for name, _ in local_files(str(local_path(location))))
 
     def find(fs: Any, path: str) -> list[str]:
         fs.invalidate_cache(path)
@@ -151,17 +166,33 @@ def walk(location: str) -> list[str]:
     return _remote(location, find)
 
 
-def _walk_local(folder: str, prefix: str) -> Iterator[str]:
+def local_files(
+    folder: str, skip: Callable[[os.DirEntry[str]], bool] | None = None, prefix: str = "", above: tuple[str, ...] = ()
+) -> Iterator[tuple[str, str]]:
+    """Go through all files below a local folder, as `walk` does: each one's name, and its path.
+
+    Of what ``skip`` says yes to, nothing is seen. ``prefix`` and ``above`` (the folders that this one is in) are for
+    the way down.
+    """
+    above = (*above, os.path.realpath(folder))
     try:
         entries = os.scandir(folder)
     except FileNotFoundError:
         return
     with entries:
         for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                yield from _walk_local(entry.path, f"{prefix}{entry.name}/")
+            if skip is not None and skip(entry):
+                continue
+            if entry.is_dir():
+                if not (entry.is_symlink() and _leads_back(entry.path, above)):
+                    yield from local_files(entry.path, skip, f"{prefix}{entry.name}/", above)
             elif entry.is_file():
-                yield prefix + entry.name
+                yield prefix + entry.name, entry.path
+
+
+def _leads_back(link: str, above: tuple[str, ...]) -> bool:
+    target = os.path.realpath(link)
+    return target in above or above[0].startswith(target.rstrip("/") + "/")
 
 
 def size(location: str) -> int:
@@ -183,14 +214,8 @@ def write_bytes(location: str, data: bytes) -> None:
     if not is_local(location):
         _remote(location, lambda fs, path: fs.pipe_file(path, data))
         return
-    path = local_path(location)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
-    try:
+    with _appearing(local_path(location)) as temporary:
         temporary.write_bytes(data)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def put(source: Path, location: str) -> None:
@@ -198,14 +223,8 @@ def put(source: Path, location: str) -> None:
     if not is_local(location):
         _remote(location, lambda fs, path: fs.put_file(str(source), path))
         return
-    path = local_path(location)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
-    try:
+    with _appearing(local_path(location)) as temporary:
         shutil.copyfile(source, temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def fetch(location: str, target: Path) -> None:
@@ -213,13 +232,15 @@ def fetch(location: str, target: Path) -> None:
     if is_local(location):
         put(local_path(location), str(target))
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.urandom(8).hex()}")
-    try:
-        _remote(location, lambda fs, path: fs.get_file(path, str(temporary)))
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+
+    def get(fs: Any, path: str) -> None:
+        if _shares_streams(fs):
+            temporary.write_bytes(fs.cat_file(path))
+        else:
+            fs.get_file(path, str(temporary))
+
+    with _appearing(target) as temporary:
+        _remote(location, get)
 
 
 def remove(location: str) -> None:
@@ -237,6 +258,23 @@ def remove(location: str) -> None:
             fs.rm(path, recursive=True)
 
     _remote(location, delete)
+
+
+@contextlib.contextmanager
+def _appearing(path: Path) -> Generator[Path]:
+    """Yield a temporary path beside another, which becomes that one when all went well; makes its folders."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _shares_streams(fs: Any) -> bool:
+    """Tell whether all readers of a file get one stream, with one position, as those of ``memory://`` do."""
+    return "memory" in fs.protocol
 
 
 def _remote(location: str, action: Callable[[Any, str], T]) -> T:

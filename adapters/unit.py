@@ -39,6 +39,10 @@ class Work(Protocol):
         """Check what the call returned and left in its folder; raises `OutputInvalid`."""
         ...
 
+    def is_unchanged(self) -> bool:
+        """Tell whether what the identity was made of is still as it was; asked when the work is done."""
+        ...
+
     def locate(self, outputs: Mapping[str, Any], files: str) -> dict[str, Any]:
         """Return the outputs with the names of produced files made into locations below the folder ``files``."""
         ...

@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Any
 
 from prefect.cache_policies import CachePolicy
 
-from fairlead.adapters.cache import DamagedEntry, ResultCache
+from fairlead.adapters.cache import ResultCache
 from fairlead.adapters.errors import FairleadError
 from fairlead.adapters.fingerprint import fingerprint
+from fairlead.adapters.perform import identify, look_up
 
 if TYPE_CHECKING:
     from prefect.context import TaskRunContext
@@ -50,12 +51,9 @@ class FingerprintPolicy(CachePolicy):
     ) -> str | None:
         """Return the key, or None where the work cannot even be named: running it will say why."""
         try:
-            key = fingerprint(self.unit.bind(given(inputs)).identity)
-            try:
-                entry = ResultCache(self.cache).lookup(key)
-            except DamagedEntry:
-                entry = None
-        except FairleadError:
+            _, key = identify(self.unit, given(inputs))
+            entry = look_up(ResultCache(self.cache), key, _say_nothing)
+        except (FairleadError, OSError):
             return None
         return f"{key}-{task_ctx.task_run.id.hex}" if entry is None else _key_of_entry(key, entry.log)
 
@@ -68,6 +66,10 @@ class FingerprintPolicy(CachePolicy):
 def given(parameters: dict[str, Any]) -> dict[str, Any]:
     """Return a task's parameters as the inputs of its unit: those that are not None."""
     return {name: value for name, value in parameters.items() if value is not None}
+
+
+def _say_nothing(_level: int, _message: str) -> None:
+    """Leave the telling to `perform`, which will look again."""
 
 
 def _key_of_entry(key: str, log: str | None) -> str:

@@ -12,10 +12,8 @@ from typing import Any
 
 from fairlead.adapters import storage
 from fairlead.adapters.errors import AppInvalid, ContractError, ContractInvalid, InputInvalid, Problem
-from fairlead.adapters.twine.contract import MANIFEST_STRANDS, VALUES_STRANDS, Twine
-from fairlead.adapters.twine.manifests import bind_manifest
-from fairlead.adapters.twine.sources import load_json
-from fairlead.adapters.twine.unit import INPUT_STRANDS, TwineApp
+from fairlead.adapters.twine.contract import MANIFEST_STRANDS, Twine
+from fairlead.adapters.twine.unit import INPUT_STRANDS, TwineApp, bind_strand
 
 _STRANDS = (*INPUT_STRANDS, "output_values", "output_manifest", "monitor_message", "credentials", "children")
 
@@ -79,17 +77,7 @@ def _load(subject: str, errors: list[ContractError]) -> Twine | None:
 
 
 def _input_problems(twine: Twine, strand: str, source: object) -> list[Problem]:
-    problems = twine.presence_problems(strand, given=True)
-    if problems:
-        return problems
-    try:
-        data, base = load_json(source, strand, InputInvalid)
-    except InputInvalid as error:
-        return list(error.problems)
-    if strand in VALUES_STRANDS:
-        return twine.value_problems(strand, data)
-    bound, problems = bind_manifest(data, strand, base)
-    return problems or twine.manifest_problems(strand, bound["datasets"])
+    return twine.presence_problems(strand, given=True) or bind_strand(twine, strand, source)[1]
 
 
 def _members(twine: Twine, strand: str) -> list[str]:

@@ -27,6 +27,8 @@ __getattr__ = attributes(
     },
 )
 NAMES = ("process", "thread")
+OUTPUT_LIMIT = 32 << 20
+"""Bytes that an app may print and log, unless its user says otherwise."""
 __all__ = ["Call", "ChildProcess", "InProcess", "Isolation", "Workspace", "named"]
 
 
@@ -35,7 +37,7 @@ def named(
     *,
     silence_limit: float | None = None,
     on_silence: "Literal['report', 'stop']" = "report",
-    output_limit: int | None = 32 << 20,
+    output_limit: int | None = OUTPUT_LIMIT,
 ) -> "Isolation":
     """Return the isolation that users call ``process`` or ``thread``; the limits are those of `ChildProcess`.
 

@@ -8,13 +8,11 @@ does not do: keep Python from using bytecode of what is installed, also where th
 import os
 import sys
 from importlib.machinery import (
-    BYTECODE_SUFFIXES,
     EXTENSION_SUFFIXES,
     SOURCE_SUFFIXES,
     ExtensionFileLoader,
     FileFinder,
     SourceFileLoader,
-    SourcelessFileLoader,
 )
 
 TYPE_CHECKING = False
@@ -42,7 +40,6 @@ def add_roots(roots: "Sequence[str]") -> None:
                     path,
                     (ExtensionFileLoader, EXTENSION_SUFFIXES),
                     (SourceLoader, SOURCE_SUFFIXES),
-                    (SourcelessFileLoader, BYTECODE_SUFFIXES),
                 )
         raise ImportError(path)
 

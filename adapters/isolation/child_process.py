@@ -24,7 +24,7 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, Literal
 
 from fairlead.adapters import errors, events
-from fairlead.adapters.isolation import process_tree
+from fairlead.adapters.isolation import OUTPUT_LIMIT, process_tree
 
 if TYPE_CHECKING:
     from fairlead.adapters.events import Event
@@ -52,7 +52,7 @@ class ChildProcess:
         python: str = sys.executable,
         silence_limit: float | None = None,
         on_silence: Literal["report", "stop"] = "report",
-        output_limit: int | None = 32 << 20,
+        output_limit: int | None = OUTPUT_LIMIT,
         grace: float = 3.0,
     ) -> None:
         """Set the limits.
@@ -97,11 +97,11 @@ class _Run:
         self._ended = False
         self._mark = uuid.uuid4().hex
         self._selector = selectors.DefaultSelector()
-        self._guard = process_tree.Guard(call.directory)
         # What an app leaves among its temporary files goes with the call's folder.
         temporary = os.path.join(call.directory, "tmp")
         os.mkdir(temporary)
         channel, channel_of_child = os.pipe()
+        self._guard = process_tree.Guard(call.directory)
         try:
             self._process = subprocess.Popen(
                 [limits.python, "-P", "-X", "faulthandler", "-c", _START, str(channel_of_child)],
@@ -325,20 +325,25 @@ class _Lines:
     def feed(self, data: bytes) -> None:
         *lines, rest = data.split(b"\n")
         for line in lines:
-            self._receive(b"".join([*self._rest, line]))
+            self._receive(self._cut(b"".join([*self._rest, line])))
             self._rest.clear()
             self._length = 0
         if rest:
             self._rest.append(rest)
             self._length += len(rest)
-        while self._limit is not None and self._length > self._limit:
-            held = b"".join(self._rest)
-            cut = self._limit
-            while cut > self._limit - 4 and held[cut] in _CONTINUATION:
-                cut -= 1
-            self._receive(held[:cut])
-            self._rest[:] = [held[cut:]]
+        if self._limit is not None and self._length > self._limit:
+            self._rest[:] = [self._cut(b"".join(self._rest))]
             self._length = len(self._rest[0])
+
+    def _cut(self, line: bytes) -> bytes:
+        """Pass on the pieces of a line that is too long, and return what is left of it."""
+        while self._limit is not None and len(line) > self._limit:
+            cut = self._limit
+            while cut > self._limit - 4 and line[cut] in _CONTINUATION:
+                cut -= 1
+            self._receive(line[:cut])
+            line = line[cut:]
+        return line
 
     def finish(self) -> None:
         if self._rest:

@@ -18,7 +18,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from fairlead.adapters import events
-from fairlead.adapters.errors import AppExited, AppRaised, Cancelled, FairleadError, TimedOut
+from fairlead.adapters.errors import AppExited, AppRaised, Cancelled, ContractError, StorageFailed, TimedOut
 from fairlead.adapters.isolation.private_modules import PrivateModules
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class InProcess:
         except Exception as error:
             if workspace.stopped_by is not None:
                 raise workspace.stopped_by from None
-            if isinstance(error, FairleadError):
+            if isinstance(error, ContractError | StorageFailed):
                 raise
             name = workspace.plain(events.qualified_name(type(error)))
             raise AppRaised(

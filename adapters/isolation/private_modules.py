@@ -20,7 +20,7 @@ import itertools
 import logging
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.machinery import ExtensionFileLoader, ModuleSpec, PathFinder, SourceFileLoader
+from importlib.machinery import ExtensionFileLoader, ModuleSpec, PathFinder, SourceFileLoader, SourcelessFileLoader
 from types import ModuleType
 from typing import Any
 
@@ -63,6 +63,8 @@ class PrivateModules:
         found = PathFinder.find_spec(name, path) if path is not None else self._in_roots(name.removesuffix(self._mark))
         if found is None:
             return None
+        if isinstance(found.loader, SourcelessFileLoader):
+            return None  # see ``app_source``
         self._found.add(name)
         locations = found.submodule_search_locations
         if found.origin is None:

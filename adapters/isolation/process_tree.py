@@ -83,10 +83,11 @@ def _signal_group(leader: int, number: signal.Signals) -> None:
 class Guard:
     """Removes a run's folder, and kills its processes as soon as there are any, when this process dies first."""
 
-    _SCRIPT = """read -r folder || exit 0
+    _SCRIPT = """IFS= read -r folder || exit 0
 if read -r group mark; then
     [ "$group" = done ] && exit 0
     read -r word && exit 0
+    [ ${#mark} = 32 ] || exit 1
     kill -s KILL -- "-$group"
     for round in 1 2 3; do
         for file in $(grep -ls -e "$mark" /proc/[0-9]*/environ); do

@@ -76,13 +76,10 @@ class Analysis:
         A number ``progress`` in it moves progress bars: from 0 to the ``maximum`` that the schema gives it, else to 1.
         Raises `MonitorMessageInvalid` if the twine's ``monitor_message_schema`` does not allow it.
         """
-        from fairlead.adapters.errors import MonitorMessageInvalid, OutputInvalid
+        from fairlead.adapters.errors import MonitorMessageInvalid
         from fairlead.adapters.twine.encoding import to_json
 
-        try:
-            data = to_json(data, "monitor_message")
-        except OutputInvalid as error:
-            raise MonitorMessageInvalid(error.problems) from error
+        data = to_json(data, "monitor_message", error=MonitorMessageInvalid)
         problems = self.twine.message_problems(data)
         if problems:
             raise MonitorMessageInvalid(problems)
@@ -124,7 +121,7 @@ class Analysis:
         if self.output_values is not None:
             outputs["output_values"] = to_json(self.output_values, "output_values", finite=True)
         if self.output_manifest is not None:
-            outputs["output_manifest"] = to_json(self.output_manifest.to_primitive(), "output_manifest")
+            outputs["output_manifest"] = to_json(self.output_manifest.to_primitive(), "output_manifest", finite=True)
         return outputs
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fairlead.adapters import schemas
-from fairlead.adapters.errors import ContractInvalid, OutputInvalid, Problem
+from fairlead.adapters.errors import ContractInvalid, Problem
 from fairlead.adapters.twine.encoding import to_json
 from fairlead.adapters.twine.sources import load_json
 
@@ -85,10 +85,7 @@ class Twine:
             ContractInvalid: it is not a twine; every problem is listed.
         """
         data, _ = load_json(source, where, ContractInvalid)
-        try:
-            data = to_json(data, where)
-        except OutputInvalid as error:
-            raise ContractInvalid(error.problems) from error
+        data = to_json(data, where, error=ContractInvalid)
         self.where = where
         if problems := _problems(json.dumps(data), where):
             raise ContractInvalid(problems)

@@ -10,25 +10,30 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from fairlead.adapters.errors import ContractError
 
-def to_json(value: "Any", where: str, *, finite: bool = False) -> "Any":
-    """Return a value as plain JSON data; raises `OutputInvalid` for what has none, naming the path to it.
 
-    NaN and infinity are no JSON, but Python reads and writes them; with ``finite`` they are refused.
+def to_json(value: "Any", where: str, *, finite: bool = False, error: "type[ContractError] | None" = None) -> "Any":
+    """Return a value as plain JSON data; raises an ``error`` for what has none, naming the path to it.
+
+    The error is `OutputInvalid` if no other is given. NaN and infinity are no JSON, but Python reads and writes them;
+    with ``finite`` they are refused.
     """
     try:
         return json.loads(json.dumps(value, default=_primitive, allow_nan=not finite))
-    except (TypeError, ValueError, RecursionError) as error:
+    except (TypeError, ValueError, RecursionError) as reason:
         from fairlead.adapters.errors import OutputInvalid, Problem
 
         place, culprit = _culprit(value, where, finite=finite)
         if isinstance(culprit, float):
             remedy = "Store null (None) where there is no number."
-            raise OutputInvalid(Problem(place, f"{culprit} is not JSON", "a finite number", remedy)) from error
+            raise (error or OutputInvalid)(
+                Problem(place, f"{culprit} is not JSON", "a finite number", remedy)
+            ) from reason
         name = f"{type(culprit).__module__}.{type(culprit).__qualname__}".removeprefix("builtins.")
-        found = f"a value of type {name} is not JSON data ({error})"
+        found = f"a value of type {name} is not JSON data ({reason})"
         remedy = "Store numbers, texts, lists and objects; put anything else into a file of an output dataset."
-        raise OutputInvalid(Problem(place, found, "JSON data", remedy)) from error
+        raise (error or OutputInvalid)(Problem(place, found, "JSON data", remedy)) from reason
 
 
 def _primitive(value: "Any") -> "Any":

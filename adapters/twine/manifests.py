@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -59,6 +60,20 @@ def identity(manifest: Mapping[str, Any]) -> dict[str, Any]:
     return {key: _dataset_identity(dataset) for key, dataset in manifest["datasets"].items()}
 
 
+def changed_since(start: float, manifest: Mapping[str, Any]) -> bool:
+    """Tell whether a local file of a bound manifest has changed, or gone, since a time in seconds since the epoch."""
+    for dataset in manifest["datasets"].values():
+        for file in dataset["files"]:
+            if not storage.is_local(file["path"]):
+                continue
+            try:
+                if os.stat(file["path"]).st_ctime > start:
+                    return True
+            except OSError:
+                return True
+    return False
+
+
 def _dataset_identity(dataset: Mapping[str, Any]) -> dict[str, Any]:
     files = sorted(dataset["files"], key=lambda file: file["name"])
     return {
@@ -88,7 +103,7 @@ def _bind_dataset(
         found = f"{shown(dataset['files'])} is not a list"
         problems.append(Problem(f"{place}.files", found, "a list of files", 'Give ["path"].'))
         files: list[dict[str, Any]] = []
-    elif dataset.get("files"):
+    elif dataset.get("files") or _is_declared_empty(dataset, folder):
         files = [_file(file, f"{place}.files[{i}]", folder, base, problems) for i, file in enumerate(dataset["files"])]
     else:
         files = _listing(folder, place, problems) if not problems else []
@@ -112,6 +127,11 @@ def _bind_dataset(
         "path": folder,
         "files": files,
     }, problems
+
+
+def _is_declared_empty(dataset: Mapping[str, Any], folder: str | None) -> bool:
+    """Tell whether a dataset says that it has no files, as one of an earlier app does whose folder was never made."""
+    return dataset.get("files") is not None and folder is not None and not storage.exists(folder)
 
 
 def _listing(folder: str | None, place: str, problems: list[Problem]) -> list[dict[str, Any]]:
@@ -152,8 +172,9 @@ def _file(file: Any, place: str, folder: str | None, base: Path | None, problems
             location = below
     prefix = (folder or "").rstrip("/") + "/"
     inside = folder is not None and location.startswith(prefix)
+    plain = plain_url(location)
     return {
-        "name": location.removeprefix(prefix) if inside else posixpath.basename(location),
+        "name": plain.removeprefix(prefix) if inside else posixpath.basename(plain),
         "path": location,
         **_description(file, place),
         "timestamp": to_json(file.get("timestamp"), f"{place}.timestamp"),
@@ -190,9 +211,15 @@ def _description(given: Mapping[str, Any], place: str) -> dict[str, Any]:
     }
 
 
+def plain_url(location: str) -> str:
+    """Return a web address without its query and fragment, which may hold a signature; any other location as it is."""
+    return re.split(r"[?#]", location, maxsplit=1)[0] if location.startswith(("http://", "https://")) else location
+
+
 def _absolute(location: str | os.PathLike[str], base: Path | None) -> str:
     location = os.fspath(location)
     if not storage.is_local(location):
+        storage.refuse_secrets(location, "input manifest")
         return location
     here = storage.local_path(location)
     if base is None or os.path.isabs(location):

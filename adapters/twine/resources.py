@@ -44,7 +44,10 @@ class Datafile:
     @property
     def name(self) -> str:
         """The file's own name, without folders."""
-        return posixpath.basename(self.cloud_path or self._local_path or "")
+        location = self.cloud_path or self._local_path or ""
+        if location.startswith(("http://", "https://")):  # a signature is no part of a name
+            location = location.partition("?")[0].partition("#")[0]
+        return posixpath.basename(location)
 
     @property
     def extension(self) -> str:

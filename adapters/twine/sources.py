@@ -36,6 +36,8 @@ def load_json(source: object, where: str, error: type[ContractError]) -> tuple[A
         return _parse(source, where, error), None
     if isinstance(source, IOBase):
         name = getattr(source, "name", None)
+        if source.seekable():
+            source.seek(0)  # a retry reads it again
         return _parse(source.read(), where, error), Path(name).parent if isinstance(name, str) else None
     return source, None
 

@@ -6,6 +6,7 @@ import os
 import posixpath
 import re
 import symtable
+import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,9 +18,9 @@ from fairlead.adapters.errors import AppInvalid, ContractError, InputInvalid, Ou
 from fairlead.adapters.fingerprint import source_tree
 from fairlead.adapters.isolation.protocol import Call
 from fairlead.adapters.schemas import did_you_mean
-from fairlead.adapters.twine.contract import MANIFEST_STRANDS, VALUES_STRANDS, Twine
+from fairlead.adapters.twine.contract import MANIFEST_STRANDS, Twine
 from fairlead.adapters.twine.encoding import to_json
-from fairlead.adapters.twine.manifests import bind_manifest, identity
+from fairlead.adapters.twine.manifests import bind_manifest, changed_since, identity
 from fairlead.adapters.twine.sources import load_json
 from fairlead.adapters.twine.worker import check_entry_points
 from fairlead.adapters.unit import Produced
@@ -82,6 +83,7 @@ class TwineApp:
 
     def bind(self, inputs: Mapping[str, Any]) -> TwineWork:
         """See `Unit.bind`. Every dataset is looked up and hashed."""
+        start = time.time()
         twine = self.load()
         unknown = set(inputs) - set(INPUT_STRANDS)
         problems = [
@@ -95,10 +97,8 @@ class TwineApp:
             problems += absent
             if source is None or absent:
                 continue
-            try:
-                strands[strand] = _bind_strand(twine, strand, source, problems)
-            except ContractError as error:
-                problems += error.problems
+            strands[strand], found = bind_strand(twine, strand, source)
+            problems += found
         problems += twine.credential_problems()
         if twine.raw.get("children"):
             problems.append(
@@ -106,7 +106,7 @@ class TwineApp:
             )
         if problems:
             raise InputInvalid(problems)
-        return TwineWork(self, twine, strands)
+        return TwineWork(self, twine, strands, source_tree(self.folder), start)
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,10 @@ class TwineWork:
     twine: Twine
     strands: Mapping[str, Any]
     """Values as JSON data, manifests in the bound form of ``manifests``."""
+    source: str
+    """The digest of the app's source."""
+    start: float
+    """When binding began, in seconds since the epoch."""
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -124,7 +128,7 @@ class TwineWork:
         return {
             "kind": TwineApp.kind,
             "version": _IDENTITY_VERSION,
-            "source": source_tree(self.app.folder),
+            "source": self.source,
             "twine": self.twine.raw,
             "strands": {
                 strand: identity(bound) if strand in MANIFEST_STRANDS else bound
@@ -162,6 +166,13 @@ class TwineWork:
             outputs["output_manifest"] = manifest | {"datasets": datasets}
         return Produced(outputs, files)
 
+    def is_unchanged(self) -> bool:
+        """See `Work.is_unchanged`: the app's source by content, local input files by the time of their last change."""
+        manifests = [bound for strand, bound in self.strands.items() if strand in MANIFEST_STRANDS]
+        return source_tree(self.app.folder) == self.source and not any(
+            changed_since(self.start, bound) for bound in manifests
+        )
+
     def locate(self, outputs: Mapping[str, Any], files: str) -> dict[str, Any]:
         """See `Work.locate`."""
         located = dict(outputs)
@@ -179,18 +190,17 @@ class TwineWork:
         return located
 
 
-def _bind_strand(twine: Twine, strand: str, source: object, problems: list[Problem]) -> Any:
-    data, base = load_json(source, strand, InputInvalid)
-    if strand in VALUES_STRANDS:
-        try:
-            data = to_json(data, strand)
-        except OutputInvalid as error:
-            raise InputInvalid(error.problems) from error
-        problems += twine.value_problems(strand, data)
-        return data
-    bound, found = bind_manifest(data, strand, base)
-    problems += found or twine.manifest_problems(strand, bound["datasets"])
-    return bound
+def bind_strand(twine: Twine, strand: str, source: object) -> tuple[Any, list[Problem]]:
+    """Return the data of an input strand, values as JSON and manifests bound, with every problem found in it."""
+    try:
+        data, base = load_json(source, strand, InputInvalid)
+        if strand in MANIFEST_STRANDS:
+            bound, problems = bind_manifest(data, strand, base)
+            return bound, problems or twine.manifest_problems(strand, bound["datasets"])
+        data = to_json(data, strand, error=InputInvalid)
+    except ContractError as error:
+        return None, list(error.problems)
+    return data, twine.value_problems(strand, data)
 
 
 def _collect_dataset(key: str, dataset: Mapping[str, Any], directory: Path, files: dict[str, Path]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest
 
 from fairlead.adapters import storage
 from fairlead.adapters.cache import DamagedEntry, Entry, ResultCache
-from fairlead.adapters.errors import StorageFailed
+from fairlead.adapters.errors import InputInvalid, StorageFailed
 from fairlead.adapters.unit import Produced
 
 KEY = "ab" + "0" * 62
@@ -304,6 +305,7 @@ def is_whole(entry: Entry) -> bool:
     return contents(entry) == {name: f"{value} {name} ".encode() * 500 for name in ("a", "b/c")}
 
 
+@pytest.mark.slow
 def test_writers_in_many_processes_end_with_one_whole_entry(tmp_path):
     cache = ResultCache(tmp_path / "cache")
     writers = [writer(cache, tmp_path / str(number), number, 100) for number in (1, 2, 3)]
@@ -406,6 +408,7 @@ print(found)
 """
 
 
+@pytest.mark.slow
 def test_a_writer_that_is_killed_at_any_moment_leaves_no_half_entry(tmp_path):
     (tmp_path / "files").mkdir()
     command = [sys.executable, "-c", KILLER, str(tmp_path / "cache"), str(tmp_path / "files")]
@@ -511,3 +514,20 @@ def test_a_place_that_refuses_is_named_with_the_remedy(tmp_path, action):
     with pytest.raises(StorageFailed, match=r"file.*FAIRLEAD_CACHE") as caught:
         action(ResultCache(tmp_path / "file"))
     assert caught.value.retryable
+
+
+def test_lookups_at_the_same_time_all_find_the_whole_entry(cache, commit):
+    committed = commit(files={"large.bin": os.urandom(3_000_000), "small.txt": b"x"})
+    with ThreadPoolExecutor(8) as pool:
+        found = [*pool.map(cache.lookup, [KEY] * 32)]
+    assert all(entry is not None and entry.files == committed.files for entry in found)
+
+
+def test_an_empty_root_is_no_root(monkeypatch, tmp_path):
+    monkeypatch.setenv("FAIRLEAD_CACHE", str(tmp_path / "default"))
+    assert ResultCache("").root == ResultCache().root == str(tmp_path / "default")
+
+
+def test_a_root_with_a_password_is_refused():
+    with pytest.raises(InputInvalid, match="cache: ftp://…@host holds a password"):
+        ResultCache("ftp://me:hunter2@host/results")

@@ -608,9 +608,8 @@ def test_a_child_that_prints_without_end_is_stopped(call):
 
 
 def test_a_child_may_print_as_much_as_it_likes_if_the_limit_is_none(call):
-    host = RecordingHost()
-    isolation = ChildProcess(output_limit=None)
-    assert isolation.run(call("def run(payload, workspace): print('x' * 1000 + '\\n', end='' ); return 1"), host) == 1
+    source = "def run(payload, workspace):\n    for _ in range(40): print('x' * (1 << 20))\n    return 1"
+    assert ChildProcess(output_limit=None).run(call(source), RecordingHost()) == 1
 
 
 def test_a_silent_child_is_reported(call):
@@ -626,6 +625,7 @@ def test_a_silent_child_is_stopped_if_so_asked(call):
         isolation.run(call("import time\ndef run(payload, workspace): time.sleep(100)"), RecordingHost())
 
 
+@pytest.mark.slow
 def test_a_child_that_gives_signs_of_life_is_not_silent(call):
     source = """
         import time
@@ -733,6 +733,7 @@ def test_a_process_that_hands_over_to_another_while_it_is_looked_for_does_not_es
     assert watch.ends(watch.pid(notes / "second"), limit=2)
 
 
+@pytest.mark.slow
 def test_who_escapes_without_a_mark_does_not_hold_the_run_up(call, notes, watch):
     source = """
         import os, subprocess

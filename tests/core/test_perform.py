@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
 import os
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -92,6 +94,10 @@ class Doubling:
                 raise OutputInvalid(Problem("value", f"{value} is more than 100"))
             return Produced({"value": value, "report": "report.txt"}, {"report.txt": directory / "report.txt"})
 
+        def is_unchanged(self) -> bool:
+            self.unit.steps.append("is_unchanged")
+            return self.number != 14
+
         def locate(self, outputs: Mapping[str, Any], files: str) -> dict[str, Any]:
             self.unit.steps.append("locate")
             return dict(outputs) | {"report": storage.join(files, outputs["report"])}
@@ -145,7 +151,7 @@ def test_a_unit_that_was_never_run_is_run(do, isolation):
 def test_the_steps_are_taken_in_their_order(do):
     unit = Doubling()
     do(unit=unit)
-    assert unit.steps == ["bind", "identity", "call", "collect", "locate"]
+    assert unit.steps == ["bind", "identity", "call", "collect", "is_unchanged", "locate"]
 
 
 def test_what_was_done_is_found_and_not_done_again(do):
@@ -224,15 +230,31 @@ def test_the_host_hears_of_a_hit(do):
 def test_the_log_holds_every_event_that_the_host_heard(do, watch, isolation):
     host = RecordingHost()
     outcome = do(host=host, isolation=isolation)
-    assert watch.log(outcome.log) == host.events
+    assert watch.log(outcome.log)[1:] == host.events
     assert host.events
+
+
+def test_the_log_begins_with_whose_run_it_is(do, watch):
+    outcome = do(host=RecordingHost(run_id="dag/run/task", attempt=2))
+    first = watch.log(outcome.log)[0]
+    assert first["message"] == f"doubling: run dag/run/task, attempt 2, fingerprint {outcome.fingerprint}"
+
+
+def test_a_result_whose_inputs_changed_while_it_was_made_is_returned_and_never_found(do):
+    host = RecordingHost()
+    first, second = do(14, host=host), do(14)
+    assert first.outputs["value"] == second.outputs["value"] == 28
+    assert Path(first.outputs["report"]).read_text() == "14 doubled"
+    assert not second.cached
+    assert len({first.fingerprint, second.fingerprint}) == 2
+    assert any("changed while it ran" in message for level, _, message in host.lines if level == logging.WARNING)
 
 
 def test_the_log_of_a_failure_ends_with_what_went_wrong_and_where(do, watch, isolation):
     with pytest.raises(AppRaised) as caught:
         do(unit=Doubling("fail"), isolation=isolation)
     assert caught.value.log in str(caught.value)
-    *before, last = watch.log(caught.value.log)
+    _, *before, last = watch.log(caught.value.log)
     assert [event["message"] for event in before] == ["failing"]
     assert last["kind"] == "raised"
     assert "ValueError: no number" in last["message"]
@@ -325,17 +347,43 @@ def test_a_run_that_is_cancelled_ends_with_its_log_kept(do, cache, scratch, watc
     with pytest.raises(Cancelled) as caught:
         do(unit=Doubling("hang"), host=CancellingHost(), isolation=isolation)
     assert watch.entries(cache) == []
-    assert watch.log(caught.value.log)[0]["message"] == "hanging"
+    assert watch.log(caught.value.log)[1]["message"] == "hanging"
     assert [*scratch.iterdir()] == []
 
 
 def test_a_run_that_passes_its_deadline_ends_with_its_log_kept(do, cache, scratch, watch, isolation, late_host):
     with pytest.raises(TimedOut) as caught:
         do(unit=Doubling("hang"), host=late_host, isolation=isolation)
-    assert watch.log(caught.value.log)[0]["message"] == "hanging"
+    assert watch.log(caught.value.log)[1]["message"] == "hanging"
     assert watch.log(caught.value.log)[-1]["kind"] == "raised"
     assert watch.entries(cache) == []
     assert [*scratch.iterdir()] == []
+
+
+def test_a_system_that_refuses_is_a_store_that_failed_and_the_log_says_so(do, monkeypatch, watch):
+    def full(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Doubling.Work, "collect", full)
+    with pytest.raises(StorageFailed, match="No space left on device") as caught:
+        do()
+    assert watch.log(caught.value.log)[-1]["exception"] == "fairlead.adapters.errors.StorageFailed"
+
+
+def test_a_result_that_cannot_be_kept_has_its_log(do, cache, monkeypatch, watch):
+    def refuse(*_arguments: object, **_options: object) -> None:
+        raise StorageFailed("no")
+
+    monkeypatch.setattr(cache, "commit", refuse)
+    with pytest.raises(StorageFailed) as caught:
+        do()
+    assert watch.log(caught.value.log)[-1]["kind"] == "raised"
+
+
+def test_a_folder_for_temporary_files_that_is_not_there_is_a_store_that_failed(do, monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    with pytest.raises(StorageFailed, match="nowhere"):
+        do()
 
 
 def test_what_a_host_raises_passes_through_and_leaves_nothing(do, cache, scratch, watch, isolation):

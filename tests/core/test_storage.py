@@ -8,13 +8,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from blake3 import blake3
 
 from fairlead.adapters import storage
-from fairlead.adapters.errors import StorageFailed
+from fairlead.adapters.errors import InputInvalid, StorageFailed
 
 SIZES = sorted({
     0, 1, 1023, 1024, 1025,
@@ -32,6 +33,39 @@ def test_a_digest_is_that_of_all_bytes_whatever_the_blocks(root, size):
     storage.write_bytes(location, content(size))
     assert storage.digest(location) == blake3(content(size)).hexdigest()
     assert storage.size(location) == size
+
+
+def test_readers_at_the_same_time_do_not_disturb_each_other(root, tmp_path):
+    data = content(1_000_000)
+    storage.write_bytes(f"{root}/file", data)
+
+    def read(number: int) -> tuple[str, bytes]:
+        storage.fetch(f"{root}/file", tmp_path / "copies" / str(number))
+        return storage.digest(f"{root}/file"), (tmp_path / "copies" / str(number)).read_bytes()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert {*pool.map(read, range(64))} == {(blake3(data).hexdigest(), data)}
+
+
+@pytest.mark.parametrize("name", ["a::b.csv", "2019::10", "C:: notes"])
+def test_two_colons_in_a_name_do_not_make_it_an_address(name, tmp_path):
+    (tmp_path / name).write_bytes(b"x")
+    assert storage.is_local(name)
+    assert storage.digest(str(tmp_path / name)) == blake3(b"x").hexdigest()
+
+
+def test_a_password_in_an_address_is_refused_and_not_shown():
+    with pytest.raises(InputInvalid) as caught:
+        storage.refuse_secrets("ftp://me:hunter2@host/results", "cache")
+    assert str(caught.value).startswith("cache: ftp://…@host holds a password")
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "location", ["s3://bucket/a:b@c", "ftp://me@host/x", "/a:b@c/d", "github://org:repository@main/x", "memory://a"]
+)
+def test_other_addresses_are_not(location):
+    storage.refuse_secrets(location, "cache")
 
 
 def test_a_digest_is_of_all_bytes_also_if_the_system_does_not_tell_how_many():

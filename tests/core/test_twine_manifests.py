@@ -138,6 +138,27 @@ def test_an_empty_folder_is_a_dataset_without_files(tmp_path):
     assert bound({"datasets": {"e": tmp_path / "empty"}})["datasets"]["e"]["files"] == []
 
 
+def test_a_linked_folder_is_the_folder(weather, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "x.txt").write_text("1")
+    (weather / "linked").symlink_to(tmp_path / "elsewhere")
+    before = bound({"datasets": {"w": weather}})
+    (tmp_path / "elsewhere" / "x.txt").write_text("2")
+    assert "linked/x.txt" in names(before["datasets"]["w"])
+    assert key(bound({"datasets": {"w": weather}})) != key(before)
+
+
+def test_a_signature_is_no_part_of_a_files_name(server):
+    one, other = (
+        bound({"datasets": {"w": {"files": [f"{server}/station.csv?X-Signature={n}"]}}})["datasets"]["w"]
+        for n in (1, 2)
+    )
+    assert names(one) == names(other) == ["station.csv"]
+    assert key({"datasets": {"w": one}}) == key({"datasets": {"w": other}})
+    file = Datafile(one["files"][0]["path"])
+    assert (file.name, file.extension) == ("station.csv", "csv")
+
+
 def test_a_linked_file_is_the_file(weather, tmp_path):
     before = key(bound({"datasets": {"w": weather}}))
     (weather / "station.csv").rename(tmp_path / "elsewhere.csv")

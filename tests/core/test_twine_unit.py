@@ -6,6 +6,7 @@ import http.server
 import json
 import logging
 import math
+import py_compile
 import threading
 import uuid
 from pathlib import Path
@@ -678,6 +679,90 @@ def test_an_output_dataset_without_files_is_kept_empty(make_app, run):
     outcome = run(make_app("def run(analysis): pass", FILES), isolation="thread")
     assert outcome.outputs["output_manifest"]["datasets"]["rose"]["files"] == []
     assert outcome.files == ()
+
+
+@pytest.mark.parametrize("files", [{}, {"a": "1"}], ids=["all empty", "one empty"])
+def test_an_output_dataset_without_files_can_be_the_next_apps_input(make_app, run, files):
+    twine = {"output_manifest": {"datasets": {"empty": {}, "other": {}}}}
+    source = f"""
+    import os
+    def run(analysis):
+        for name, text in {files!r}.items():
+            with open(os.path.join(analysis.output_manifest.get_dataset("other").path, name), "w") as file:
+                file.write(text)
+    """
+    upstream = run(make_app(source, twine, name="upstream"), isolation="thread")
+    count = (
+        "def run(analysis): analysis.output_values = [len(d.files) for d in analysis.input_manifest.datasets.values()]"
+    )
+    twine = {"input_manifest": {"datasets": {"empty": {}, "other": {}}}, "output_values_schema": {}}
+    downstream = make_app(count, twine, name="downstream")
+    outcome = run(downstream, isolation="thread", input_manifest=upstream.outputs["output_manifest"])
+    assert outcome.outputs["output_values"] == [0, len(files)]
+
+
+@pytest.mark.parametrize("isolation", ["process", "thread"])
+def test_bytecode_without_source_is_not_run_because_nobody_hashes_it(make_app, run, isolation, tmp_path):
+    (tmp_path / "helper.py").write_text("V = 1")
+    bytecode = tmp_path / "helper.pyc"
+    py_compile.compile(str(tmp_path / "helper.py"), cfile=str(bytecode))
+    app = make_app("import helper\ndef run(analysis): pass", files={"helper.pyc": bytecode.read_bytes()})
+    with pytest.raises(AppRaised, match="No module named 'helper'"):
+        run(app, isolation=isolation)
+
+
+@pytest.mark.parametrize("what", ["source", "input"])
+def test_a_source_or_an_input_that_changes_during_the_run_leaves_nothing_to_be_found(make_app, run, tmp_path, what):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "n.txt").write_text("1")
+    place = {"source": tmp_path / "apps" / "app" / "late.py", "input": tmp_path / "data" / "n.txt"}[what]
+    twine = {"input_manifest": {"datasets": {"d": {}}}, "output_values_schema": {}}
+    source = f"""
+    import os
+    def run(analysis):
+        if os.environ.get("EDIT"):
+            open({str(place)!r}, "w").write("N = 2")
+        analysis.output_values = 1
+    """
+    app = make_app(source, twine, files={"late.py": "N = 1"})
+    inputs = {"input_manifest": {"datasets": {"d": str(tmp_path / "data")}}}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDIT", "1")
+        edited = run(app, **inputs)
+    (app / "late.py").write_text("N = 1")
+    (tmp_path / "data" / "n.txt").write_text("1")
+    again = run(app, **inputs)
+    assert not again.cached
+    assert again.fingerprint != edited.fingerprint
+    assert run(app, **inputs).cached
+
+
+def test_an_open_file_is_read_anew_each_time(make_app, run, tmp_path):
+    (tmp_path / "values.json").write_text("7")
+    app = make_app("def run(analysis): analysis.output_values = analysis.configuration_values",
+                   {"configuration_values_schema": {}, "output_values_schema": {}})  # fmt: skip
+    with (tmp_path / "values.json").open() as stream:
+        unit = TwineApp(app, configuration_values=stream)
+        assert [run(unit, isolation="thread").outputs["output_values"] for _ in range(2)] == [7, 7]
+
+
+def test_a_number_that_is_none_is_refused_in_an_output_manifest_too(make_app, run):
+    source = """
+    def run(analysis):
+        analysis.output_manifest.get_dataset("rose").tags["height"] = float("nan")
+    """
+    with pytest.raises(OutputInvalid, match=r"output_manifest\.datasets\.rose\.tags\.height: nan is not JSON"):
+        run(make_app(source, FILES), isolation="thread")
+
+
+def test_a_time_limit_of_the_apps_own_is_the_apps_failure(make_app, run, isolation):
+    source = """
+    from fairlead.adapters.errors import TimedOut
+    def run(analysis):
+        raise TimedOut("mine")
+    """
+    with pytest.raises(AppRaised, match="mine"):
+        run(make_app(source), isolation=isolation)
 
 
 def test_a_file_on_a_server_is_fetched_by_the_app_and_nothing_of_it_is_left(make_app, run, isolation, own, scratch):

@@ -160,10 +160,11 @@ def run(
     While it runs, the name of the step and the last line of its log are shown, if they are given as ``watched``.
     """
     mark = uuid.uuid4().hex
+    marks = process_tree.environment(mark)[process_tree.MARK]
     process = subprocess.Popen(
         [str(word) for word in command],
         stdin=subprocess.DEVNULL,
-        env=settings | {process_tree.MARK: mark},
+        env=settings | {process_tree.MARK: marks},
         start_new_session=True,
         **streams,
     )

@@ -20,6 +20,7 @@ from uuid import UUID
 from prefect import artifacts
 from prefect.logging import get_run_logger
 
+from fairlead.adapters.presentation import duration
 from fairlead.flows.report import report, scalars
 
 _PERIOD = 1.0
@@ -46,7 +47,7 @@ def key_of(name: str, suffix: str = "") -> str:
 def publish(outcome: Mapping[str, Any]) -> None:
     """Write a report of an outcome (`Outcome.to_dict`), and a table of its values if it has any."""
     unit = outcome["unit"]
-    end = "found in the result cache" if outcome["cached"] else f"computed in {outcome['run_seconds']:.2f} s"
+    end = "found in the result cache" if outcome["cached"] else f"computed in {duration(outcome['run_seconds'])}"
     with warned("The report could not be written"):
         artifacts.create_markdown_artifact(report(outcome), key=key_of(unit), description=f"{unit}: {end}.")
     rows = [{"name": name, "value": value} for name, value in scalars(outcome)]

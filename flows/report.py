@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fairlead.adapters import storage
+from fairlead.adapters.presentation import duration, is_plain, is_table, size
 
 _MOST_ROWS = 60
 _LONGEST_JSON = 10_000
@@ -23,7 +24,7 @@ _ROOM_FOR_IMAGES = 400_000
 
 def report(outcome: Mapping[str, Any]) -> str:
     """Return the whole report of an outcome as JSON data (`Outcome.to_dict`)."""
-    took = f"{outcome['run_seconds']:.2f} s"
+    took = duration(outcome["run_seconds"])
     if outcome["cached"]:
         end = f"**Found in the result cache**; nothing ran. The run that made it took {took}."
     else:
@@ -64,27 +65,24 @@ def _shown(value: Any) -> list[str]:
     """Show plain values as a table, lists of plain objects as one table each, and the rest as JSON."""
     if not isinstance(value, Mapping):
         return [_records(value) or _json(value)]
-    plain = [(f"`{name}`", _cell(item)) for name, item in value.items() if _is_plain(item)]
+    plain = [(f"`{name}`", _cell(item)) for name, item in value.items() if is_plain(item)]
     parts = [_table(("Name", "Value"), plain)] if plain else []
     for name, item in value.items():
-        if not _is_plain(item):
+        if not is_plain(item):
             parts += [f"### {_text(name)}", _records(item) or _json(item)]
     return parts or [_json(value)]
 
 
 def _records(value: Any) -> str | None:
     """Return a table of a list of objects that have the same, plain fields; None for anything else."""
-    if not (isinstance(value, list) and value and all(isinstance(item, Mapping) and item for item in value)):
+    if not is_table(value):
         return None
-    fields = list(value[0])
-    if any(list(item) != fields or not all(map(_is_plain, item.values())) for item in value):
-        return None
-    table = _table([_text(field) for field in fields], [list(map(_cell, item.values())) for item in value[:_MOST_ROWS]])
-    return table + _left_out(len(value) - _MOST_ROWS, "rows")
+    rows = [[_cell(item[field]) for field in value[0]] for item in value[:_MOST_ROWS]]
+    return _table([_text(field) for field in value[0]], rows) + _left_out(len(value) - _MOST_ROWS, "rows")
 
 
 def _files(files: Sequence[Mapping[str, Any]]) -> list[str]:
-    rows = [(_link(file), _size(file["size"]), f"`{file['digest'][:12]}`") for file in files[:_MOST_ROWS]]
+    rows = [(_link(file), size(file["size"]), f"`{file['digest'][:12]}`") for file in files[:_MOST_ROWS]]
     table = _table(("File", "Size", "BLAKE3"), rows) + _left_out(len(files) - _MOST_ROWS, "files")
     return [table, "They are in this folder:", _code(files[0]["location"].removesuffix(files[0]["name"]))]
 
@@ -117,10 +115,6 @@ def _left_out(count: int, what: str) -> str:
     return f"\n\n… and {count} more {what}." if count > 0 else ""
 
 
-def _is_plain(value: Any) -> bool:
-    return value is None or isinstance(value, str | int | float | bool)
-
-
 def _cell(value: Any) -> str:
     if isinstance(value, str):
         return _text(value if len(value) <= _LONGEST_CELL else value[:_LONGEST_CELL] + " …")
@@ -142,11 +136,3 @@ def _json(value: Any) -> str:
 
 def _code(text: str, language: str = "") -> str:
     return f"```{language}\n{text}\n```"
-
-
-def _size(size: float) -> str:
-    for unit in ("bytes", "kB", "MB"):
-        if size < 9_999.5:  # noqa: PLR2004 (four digits are easy to read)
-            return f"{size:,.0f} {unit}"
-        size /= 1000
-    return f"{size:,.0f} GB"

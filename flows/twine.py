@@ -15,7 +15,7 @@ from prefect.results import ResultStorage
 from prefect.runtime import flow_run
 from pydantic import BeforeValidator, Field
 
-from fairlead.adapters.isolation import named
+from fairlead.adapters.isolation import OUTPUT_LIMIT, named
 from fairlead.adapters.twine import TwineApp
 from fairlead.flows.cache_policy import FingerprintPolicy, given
 from fairlead.flows.results import SERIALIZER
@@ -40,7 +40,7 @@ def twine_task(
     timeout: float | None = None,
     silence_limit: float | None = None,
     on_silence: Literal["report", "stop"] = "report",
-    output_limit: int | None = 32 << 20,
+    output_limit: int | None = OUTPUT_LIMIT,
     tags: Iterable[str] | None = None,
     task_run_name: Callable[[], str] | str | None = None,
     persist_result: bool | None = None,
@@ -138,7 +138,7 @@ def run_twine_app(
     timeout: Annotated[float, Field(gt=0)] | None = None,
     silence_limit: Annotated[float, Field(gt=0)] | None = None,
     on_silence: Literal["report", "stop"] = "report",
-    output_limit: Annotated[int, Field(gt=0)] | None = 32 << 20,
+    output_limit: Annotated[int, Field(gt=0)] | None = OUTPUT_LIMIT,
     isolation: Literal["process", "thread"] = "process",
 ) -> dict[str, Any]:
     """Run a twine app, or find that it was run with these inputs before; returns its outcome as JSON data.

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import structlog
+import structlog  # a dependency of Airflow's SDK, whose task log takes any logger's name and level from it
 
 from fairlead.adapters.host import LoggingHost
 

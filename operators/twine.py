@@ -5,26 +5,18 @@ Only what a DAG file needs is imported at the start; the machinery that runs an 
 
 from __future__ import annotations
 
-import logging
+import functools
 import os
-import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.sdk import BaseOperator, ObjectStoragePath
-from airflow.sdk.exceptions import AirflowFailException
 
-from fairlead.adapters.errors import Cancelled, FairleadError, InputInvalid, Problem
+from fairlead.adapters.isolation import OUTPUT_LIMIT, named
 from fairlead.operators.host import AirflowHost
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-# How a problem reads whose cause may be a template: an argument that is a text, but would or should be other JSON.
-_TEMPLATED = re.compile(r"\w+: is not JSON|.*: '(-?\d.*|[Tt]rue|[Ff]alse|None|null|[\[{].*)' is not an? ", re.DOTALL)
-_NATIVE_REMEDY = """
-A template gives text. If that value comes from one, set render_template_as_native_obj=True on the operator or the DAG,
-or give the upstream task's output itself instead of a template."""
 
 
 class TwineAppOperator(BaseOperator):
@@ -74,7 +66,7 @@ class TwineAppOperator(BaseOperator):
         refresh: bool = False,
         silence_limit: float | None = None,
         on_silence: Literal["report", "stop"] = "report",
-        output_limit: int | None = 32 << 20,
+        output_limit: int | None = OUTPUT_LIMIT,
         **kwargs: Any,
     ) -> None:
         """Describe the task; nothing is read or checked before it runs.
@@ -109,6 +101,13 @@ class TwineAppOperator(BaseOperator):
         self.silence_limit = silence_limit
         self.on_silence: Literal["report", "stop"] = on_silence
         self.output_limit = output_limit
+        # Airflow puts what it renders in the place of what it was given.
+        self._templates = {
+            "input_values": input_values,
+            "input_manifest": input_manifest,
+            "configuration_values": configuration_values,
+            "configuration_manifest": configuration_manifest,
+        }
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the app and return its outcome as plain JSON data.
@@ -117,69 +116,33 @@ class TwineAppOperator(BaseOperator):
             AirflowFailException: the failure would only repeat itself; the error itself is its cause.
             FairleadError: any other failure of the app or of the store.
         """
-        from fairlead.adapters import isolation
-        from fairlead.adapters.cache import ResultCache
-        from fairlead.adapters.perform import perform
         from fairlead.adapters.twine import TwineApp
+        from fairlead.operators.tasks import run_unit
 
         task = context["ti"]  # pyright: ignore[reportTypedDictNotRequiredAccess] (a task that runs has one)
-        self._host = host = AirflowHost(task)
+        self._host = AirflowHost(task)
         try:
-            app, cache = _plain(self.app, "app"), _plain(self.cache, "cache")
-            inputs = {name: _plain(getattr(self, name), name) for name in ("input_values", "input_manifest")}
-            configuration = {
-                name: _plain(getattr(self, name), name) for name in ("configuration_values", "configuration_manifest")
-            }
-            outcome = host.run(
-                lambda: perform(
-                    TwineApp(app, **configuration),
-                    inputs,
-                    host,
-                    cache=ResultCache(cache),
-                    isolation=isolation.named(
-                        self.isolation,
-                        silence_limit=self.silence_limit,
-                        on_silence=self.on_silence,
-                        output_limit=self.output_limit,
-                    ),
-                    refresh=self.refresh,
-                )
+            return run_unit(
+                TwineApp,
+                {name: getattr(self, name) for name in ("app", "configuration_values", "configuration_manifest")},
+                {name: getattr(self, name) for name in ("input_values", "input_manifest")},
+                self._host,
+                cache=self.cache,
+                isolation=functools.partial(
+                    named,
+                    self.isolation,
+                    silence_limit=self.silence_limit,
+                    on_silence=self.on_silence,
+                    output_limit=self.output_limit,
+                ),
+                refresh=self.refresh,
+                templates=self._templates,
+                push=task.xcom_push if self.do_xcom_push else None,
             )
-        except FairleadError as error:
-            error.with_traceback(None)  # where in fairlead it was raised tells a reader of the task's log nothing
-            # Airflow has noted already if it was a user who stopped the task; a worker that goes away is worth a retry.
-            if error.retryable or isinstance(error, Cancelled):
-                raise
-            templated = isinstance(error, InputInvalid) and any(_TEMPLATED.match(str(item)) for item in error.problems)
-            raise AirflowFailException(f"{error}{_NATIVE_REMEDY if templated else ''}") from error
         finally:
             self._host = None
-        for name, dataset in outcome.outputs.get("output_manifest", {"datasets": {}})["datasets"].items():
-            count = len(dataset["files"])
-            host.log(logging.INFO, f"{name}: {count} {'file' if count == 1 else 'files'} in {dataset['path']}")
-        if self.do_xcom_push:
-            for name, output in outcome.outputs.items():
-                task.xcom_push(name, output)
-        return outcome.to_dict()
 
     def on_kill(self) -> None:
         """Stop the app and everything that it started; returns when that is done."""
         if self._host:
             self._host.stop()
-
-
-def _plain(value: Any, where: str) -> Any:
-    """Return a value with the paths in it as texts, and what Airflow makes of several upstream results as lists."""
-    if isinstance(value, ObjectStoragePath):
-        if value.conn_id:
-            found = f"{value} names the connection '{value.conn_id}', which an app's process cannot use"
-            remedy = "Leave the connection out, and give the worker's environment what the store asks for."
-            raise InputInvalid(Problem(where, found, "a path or URL without a connection", remedy))
-        return str(value) if value.protocol not in {"", "file"} else value.path
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    if isinstance(value, Mapping):
-        return {key: _plain(item, f"{where}.{key}") for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return [_plain(item, f"{where}[{index}]") for index, item in enumerate(value)]
-    return value

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from fairlead.adapters.cli import exits
+from fairlead.adapters.isolation import NAMES, OUTPUT_LIMIT, named
 
 if TYPE_CHECKING:
     from fairlead.adapters.isolation.protocol import Isolation
@@ -58,7 +59,7 @@ def fairlead() -> None:
 @click.option("--refresh", is_flag=True, help="Run in any case, and replace the result in the cache.")
 @click.option(
     "--isolation",
-    type=click.Choice(["process", "thread"]),
+    type=click.Choice(NAMES),
     default="process",
     show_default=True,
     help="Run in a child process, which can be stopped, or in this one, which starts faster.",
@@ -76,7 +77,7 @@ def fairlead() -> None:
 @click.option(
     "--output-limit",
     type=click.FloatRange(min=0, min_open=True),
-    default=32,
+    default=OUTPUT_LIMIT >> 20,
     show_default=True,
     metavar="MiB",
     help="Stop a child process that prints more than that; inf for no limit.",
@@ -163,8 +164,6 @@ def _isolation(name: str, *, silence_limit: float | None, stop_silent: bool, out
         import logging
 
         logging.getLogger().setLevel(logging.INFO)  # as in a child process
-    from fairlead.adapters.isolation import named
-
     return named(
         name,
         silence_limit=silence_limit,

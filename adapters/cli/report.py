@@ -21,6 +21,7 @@ from rich.text import Text
 
 from fairlead.adapters.cli.terminal import printable
 from fairlead.adapters.errors import ContractError, FairleadError, RunFailed
+from fairlead.adapters.presentation import duration, is_table, size
 
 if TYPE_CHECKING:
     from fairlead.adapters.cli.validation import Contract
@@ -40,9 +41,9 @@ def show_outcome(outcome: Outcome, folder: Path | None, strangers: Sequence[str]
     """
     console = _console(sys.stdout)
     if outcome.cached:
-        how = f"found in the cache in {_duration(outcome.seconds)} (computed in {_duration(outcome.run_seconds)})"
+        how = f"found in the cache in {duration(outcome.seconds)} (computed in {duration(outcome.run_seconds)})"
     else:
-        how = f"computed in {_duration(outcome.run_seconds)}"
+        how = f"computed in {duration(outcome.run_seconds)}"
     console.print(Text.assemble((outcome.unit, "bold"), "  ", (how, "green")))
     for name, value in outcome.outputs.items():
         if name != "output_manifest":
@@ -50,7 +51,7 @@ def show_outcome(outcome: Outcome, folder: Path | None, strangers: Sequence[str]
     if outcome.files or folder:
         root = str(folder or outcome.files[0].location.removesuffix(outcome.files[0].name).rstrip("/"))
         rows = [(f"{name}.json", Text()) for name in outcome.outputs] if folder else []
-        rows += [(file.name, Text(_size(file.size), "dim", justify="right")) for file in outcome.files]
+        rows += [(file.name, Text(size(file.size), "dim", justify="right")) for file in outcome.files]
         _section(console, f"files in {root}", _grid(rows))
     if strangers:
         names = ", ".join(strangers[:3]) + (f" and {len(strangers) - 3} more" if strangers[3:] else "")
@@ -145,11 +146,7 @@ def _values(values: Any, console: Console) -> RenderableType:
 
 def _records(items: Any, console: Console) -> Table | None:
     """Return a list of flat objects as a table, if it is one and there is room for it."""
-    if not isinstance(items, list) or not 0 < len(items) <= _MOST_ROWS:
-        return None
-    if not all(isinstance(item, Mapping) and item.keys() == items[0].keys() for item in items):
-        return None
-    if any(isinstance(field, list | Mapping) for item in items for field in item.values()):
+    if not is_table(items) or len(items) > _MOST_ROWS:
         return None
     for space in (1, 0):
         table = Table(box=SIMPLE_HEAD, padding=(0, space, 0, 0), pad_edge=False, show_edge=False)
@@ -157,7 +154,7 @@ def _records(items: Any, console: Console) -> Table | None:
             justify: Literal["left", "right"] = "left" if isinstance(field, str) else "right"
             table.add_column(Text(str(name).replace("_", " " if space else "\n")), justify=justify)
         for item in items:
-            table.add_row(*(_short(field) for field in item.values()))
+            table.add_row(*(_short(item[name]) for name in items[0]))
         if Measurement.get(console, console.options, table).minimum <= console.width - 2:
             return table
     return None
@@ -173,19 +170,3 @@ def _short(value: Any) -> str:
     else:
         text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]} …"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 1:
-        return f"{seconds * 1000:.3g} ms"
-    minutes, rest = divmod(seconds, 60)
-    return f"{minutes:.0f} min {rest:.0f} s" if minutes else f"{seconds:.2f} s"
-
-
-def _size(size: int) -> str:
-    amount = float(size)
-    for unit in ("B", "kB", "MB"):
-        if amount < 1000:  # noqa: PLR2004 (the step between units)
-            return f"{amount:.3g} {unit}"
-        amount /= 1000
-    return f"{amount:.3g} GB"

@@ -9,6 +9,7 @@ pytest.importorskip("airflow")
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
 from airflow.serialization.serialized_objects import DagSerialization
+from airflow.utils.file import list_py_file_paths
 
 from fairlead.operators import TwineAppOperator
 
@@ -22,6 +23,16 @@ def test_every_dag_file_is_imported_without_an_error(folder):
 
     assert bag.import_errors == {}
     assert bag.dags
+
+
+@pytest.mark.parametrize("syntax", ["glob", "regexp"])
+def test_airflow_does_not_look_at_what_is_no_dag_file(monkeypatch, syntax):
+    monkeypatch.setenv("AIRFLOW__CORE__DAG_IGNORE_FILE_SYNTAX", syntax)
+    # Without its safe mode, Airflow imports every file that is not ignored.
+    found = {Path(file) for file in list_py_file_paths(DAGS, safe_mode=False)}
+
+    assert found == {DAGS / "wind_resource_dag.py"}
+    assert set(DAGS.glob("*.py")) > found
 
 
 def test_a_dag_is_serialised_alike_at_every_parse():

@@ -43,6 +43,10 @@ def test_the_providers_metadata_keeps_airflows_schema():
         assert [problem for problem in problems if "required property" not in problem] == []
 
 
+def test_structlog_comes_with_airflows_sdk():
+    assert any(one.startswith("structlog") for one in metadata.requires("apache-airflow-task-sdk"))
+
+
 def test_the_listed_modules_are_there():
     listed = [name for entry in get_provider_info()["operators"] for name in entry["python-modules"]]
 
@@ -62,7 +66,7 @@ def test_the_machinery_that_runs_apps_is_left_to_the_tasks_process():
     loaded = modules_loaded_by("from fairlead.operators import TwineAppOperator", after="")
 
     ours = {name for name in loaded if name.startswith("fairlead.adapters.")}
-    assert ours == {"fairlead.adapters.errors", "fairlead.adapters.host", "fairlead.adapters.lazy"}
+    assert ours == {"fairlead.adapters.host", "fairlead.adapters.isolation", "fairlead.adapters.lazy"}
     assert not {name.partition(".")[0] for name in loaded} & {"prefect", "docker", "blake3"}
 
 

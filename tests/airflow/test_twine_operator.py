@@ -3,6 +3,7 @@
 import inspect
 import json
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,14 @@ def test_the_app_runs_in_the_isolation_asked_for(double, context, isolation):
     assert double(isolation=isolation).execute(context)["outputs"]["output_values"]["total"] == 1
 
 
+def test_the_app_runs_in_a_process_of_its_own_unless_asked_otherwise(double, context):
+    def pid_of(**arguments):
+        return double(**arguments).execute(context)["outputs"]["output_values"]["pid"]
+
+    assert pid_of() != os.getpid()
+    assert pid_of(isolation="thread", refresh=True) == os.getpid()
+
+
 @pytest.mark.parametrize("kind", [str, Path, lambda path: ObjectStoragePath(f"file://{path}")])
 def test_paths_of_every_kind_are_taken(double, numbers, tmp_path, context, kind):
     manifest = tmp_path / "manifest.json"
@@ -199,19 +208,32 @@ def test_a_failure_that_would_repeat_itself_fails_the_task_with_the_whole_messag
 @pytest.mark.parametrize(
     ("values", "helps"),
     [
-        ({"offset": "3"}, True),
-        ({"offset": "None"}, True),
-        ({"offset": "[1, 2]"}, True),
-        ("{'offset': 3}", True),
-        ({"offset": "high"}, False),
-        ({"offset": 1, "note": 3}, False),
+        ({"offset": "{{ params.offset }}"}, True),
+        ({"offset": "{% if params.offset %}high{% endif %}"}, True),
+        ({"offset": 1, "note": ["{{ params.offset }}"]}, True),
+        ("{{ params }}", True),
+        ({"offset": "3"}, False),
+        ({"offset": 0.5, "note": "{{ params.offset }}"}, False),
     ],
 )
-def test_a_text_that_a_template_may_have_made_comes_with_the_remedy(double, context, values, helps):
+def test_an_invalid_value_that_a_template_has_made_comes_with_the_remedy(double, context, values, helps):
+    with DAG("dag", schedule=None):
+        operator = double(input_values=values)
+    operator.render_template_fields({"params": {"offset": 3}})
     with pytest.raises(AirflowFailException) as caught:
-        double(input_values=values).execute(context)
+        operator.execute(context)
 
-    assert ("set render_template_as_native_obj=True" in str(caught.value)) == helps
+    assert ("render_template_as_native_obj=True" in str(caught.value)) == helps
+
+
+def test_a_template_of_a_mapped_task_comes_with_the_remedy_too(apps, tmp_path, context):
+    with DAG("dag", schedule=None):
+        arguments = {"task_id": "task", "app": apps / "double", "input_values": {"offset": "{{ params.offset }}"}}
+        mapped = TwineAppOperator.partial(**arguments).expand(cache=[str(tmp_path)])
+    operator = mapped.unmap({"cache": str(tmp_path)}).prepare_for_execution()
+    operator.render_template_fields({"params": {"offset": 3}})
+    with pytest.raises(AirflowFailException, match="render_template_as_native_obj=True"):
+        operator.execute(context)
 
 
 def test_a_number_that_no_xcom_can_hold_fails_the_task_and_is_named(double, context):

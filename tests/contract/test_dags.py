@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from fairlead.adapters.isolation import process_tree
+
 from .units import ROOT
 
 ENVIRONMENTS = (".venv-airflow", ".venv-prefect")
@@ -24,23 +26,32 @@ def environments():
             pytest.skip(f"{name} is not there; make setup makes it")
 
 
-@pytest.fixture
-def clone(tmp_path):
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
     """The demo as somebody has it who has just cloned the project and set it up; with a home that is empty."""
-    folder = tmp_path / "clone"
+    folder = tmp_path_factory.mktemp("clone") / "clone"
     shutil.copytree(ROOT / "dags", folder / "dags", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ENVIRONMENTS:
         (folder / name).symlink_to(ROOT / name)
-    (tmp_path / "home").mkdir()
+    (folder / "home").mkdir()
     return folder
 
 
 @pytest.fixture
-def environment(tmp_path):
+def environment(clone):
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PREFECT", "FAIRLEAD"))
     }
-    return kept | {"HOME": str(tmp_path / "home")}
+    return kept | {"HOME": str(clone / "home")}
+
+
+@pytest.fixture
+def demo(monkeypatch):
+    spec = importlib.util.spec_from_file_location("demo", ROOT / "dags" / "demo.py")
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "demo", module)
+    spec.loader.exec_module(module)
+    return module
 
 
 def started_below(folder):
@@ -70,11 +81,19 @@ print(bag.import_errors, sorted(bag.dags), sorted({{"numpy", "pandas", "prefect"
     assert done.stdout.splitlines()[-1] == "{} ['wind_resource'] []"
 
 
-def test_the_demo_runs_the_study_in_three_hosts_and_leaves_nothing_running(clone, environment, tmp_path):
+@pytest.mark.parametrize(
+    ("fresh", "expected"),
+    [("", ("computed", "cache hit", "cache hit")), ("1", ("computed", "computed", "computed"))],
+    ids=["shared", "fresh"],
+)
+def test_the_demo_runs_the_study_in_three_hosts_and_leaves_nothing_running(
+    clone, environment, tmp_path, fresh, expected
+):
     pytest.importorskip("pvlib")
+    shutil.rmtree(clone / "build", ignore_errors=True)
     done = subprocess.run(
         [sys.executable, clone / "dags" / "demo.py"],
-        env=environment,
+        env=environment | {"FAIRLEAD_DEMO_FRESH": fresh},
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -87,7 +106,7 @@ def test_the_demo_runs_the_study_in_three_hosts_and_leaves_nothing_running(clone
     )
     hosts, figures, fingerprints, results = zip(*rows, strict=True)
     assert hosts == ("Terminal", "Prefect", "Airflow")
-    assert results == ("computed", "cache hit", "cache hit")
+    assert results == expected
     assert len(set(figures)) == len(set(fingerprints)) == 1
     assert "Results and fingerprints are identical." in done.stdout
     chart = clone / "build" / "demo" / "wind_rose.png"
@@ -114,16 +133,17 @@ def test_a_demo_that_is_stopped_stops_what_it_has_started(clone, environment, nu
     assert started_below(clone) == []
 
 
+def test_what_the_demo_starts_carries_the_marks_of_what_started_the_demo(demo, monkeypatch, tmp_path):
+    monkeypatch.setenv(process_tree.MARK, "outer")
+    command = [sys.executable, "-c", f"import os; print(os.environ[{process_tree.MARK!r}])"]
+    with (tmp_path / "marks").open("w") as stdout:
+        assert demo.run(command, demo.environment("terminal"), stdout=stdout) == 0
+    outer, inner = (tmp_path / "marks").read_text().split()
+    assert outer == "outer"
+    assert inner
+
+
 # What the demo says of three outcomes
-
-
-@pytest.fixture
-def demo(monkeypatch):
-    spec = importlib.util.spec_from_file_location("demo", ROOT / "dags" / "demo.py")
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "demo", module)
-    spec.loader.exec_module(module)
-    return module
 
 
 def studies(demo, *cached, **changes):

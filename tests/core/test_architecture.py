@@ -21,7 +21,7 @@ LAYERS = [
     {"twine", "workflow", "solver", "compat"},
     {"perform", "engine"},
     {"unit", "host", "events", "fingerprint", "cache", "values", "storage", "schemas", "isolation"},
-    {"errors", "lazy"},
+    {"errors", "lazy", "presentation"},
 ]
 """What may import only itself and what stands below it, see "Layout" in the explanation of the architecture."""
 

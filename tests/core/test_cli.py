@@ -126,6 +126,17 @@ def test_the_result_is_on_standard_output_and_the_progress_on_standard_error(fai
         assert line not in done.stdout
 
 
+def test_the_columns_of_a_table_hold_their_field_whatever_its_place_in_an_object(fairlead, app):
+    source = (
+        SQUARES
+        + """
+    analysis.output_values = {"masts": [{"name": "west", "height": 80}, {"height": 90, "name": "east"}]}
+"""
+    )
+    done = fairlead("run", app(source), "--input-values", '{"n": 1}')
+    assert re.search(r"name +height\n.*\n +west +80\n +east +90\n", done.stdout)
+
+
 def test_without_a_terminal_there_are_only_plain_lines(fairlead, app):
     coloured = SQUARES.replace("printed", r"\x1b[31mprin\x1b[0mted\a")
     done = fairlead("run", app(coloured), "--input-values", '{"n": 3}')
@@ -154,6 +165,7 @@ def test_quiet_leaves_warnings(fairlead, app):
     assert "squares" in done.stdout
 
 
+@pytest.mark.slow
 def test_work_done_before_is_found_unless_refresh_is_asked_for(fairlead, app):
     command = ("run", app(SQUARES), "--input-values", '{"n": 2}', "--json")
     first, second, third = (json.loads(fairlead(*command, *more).stdout) for more in ([], [], ["--refresh"]))
@@ -450,6 +462,7 @@ def test_a_signal_stops_the_run_with_all_that_it_started(started, app, number, c
     assert "Traceback" not in errors
 
 
+@pytest.mark.slow
 def test_a_second_signal_ends_the_command_at_once_and_still_leaves_nothing(started, app):
     process, held = started(app(STUBBORN))
     group = os.getpgid(held)

@@ -17,6 +17,7 @@ from prefect.deployments.runner import EntrypointType
 from prefect.exceptions import ParameterTypeError
 
 from fairlead.adapters.errors import AppRaised
+from fairlead.adapters.isolation import NAMES, OUTPUT_LIMIT
 from fairlead.flows import run_twine_app, twine_task
 
 
@@ -57,7 +58,8 @@ def test_the_form_of_the_parameters_explains_them():
     assert schema["required"] == ["app"]
     assert all(field["description"] for field in schema["properties"].values())
     assert schema["properties"]["app"]["type"] == "string"
-    assert schema["properties"]["isolation"]["enum"] == ["process", "thread"]
+    assert schema["properties"]["isolation"]["enum"] == list(NAMES)
+    assert schema["properties"]["output_limit"]["default"] == OUTPUT_LIMIT
 
 
 def test_the_flow_can_be_served():

@@ -155,7 +155,7 @@ def test_a_report_and_a_table_of_the_values_are_written(write_app, tmp_path):
         f"""
         analysis.output_values = {{
             "speed": 7.123456789, "site": "A|B <c>", "calm": False, "none": None,
-            "sectors": [{{"name": "N", "share": 0.25}}, {{"name": "E", "share": 0.75}}],
+            "sectors": [{{"name": "N", "share": 0.25}}, {{"share": 0.75, "name": "E"}}],
             "matrix": [[1, 2], [3, 4]],
         }}
         folder = analysis.output_manifest.get_dataset("rose").path
@@ -183,7 +183,7 @@ def test_a_report_and_a_table_of_the_values_are_written(write_app, tmp_path):
         "| `none` | null |",
         "### sectors\n\n| name | share |\n| --- | --- |\n| N | 0.25 |\n| E | 0.75 |",
         "### matrix\n\n```json\n[\n  [\n    1,",
-        f"| rose/rose.csv | 4 bytes | `{result['files'][0]['digest'][:12]}` |",
+        f"| rose/rose.csv | 4 B | `{result['files'][0]['digest'][:12]}` |",
         f"```\n{result['files'][0]['location'].removesuffix('rose/rose.csv')}\n```",
         f"![rose/rose.png](data:image/png;base64,{base64.b64encode(PIXEL).decode()})",
     ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -148,6 +149,16 @@ def test_an_app_that_prints_too_much_is_stopped_and_not_retried(write_app, runs,
     with pytest.raises(errors.OutputFlooded):
         twine_task(app, output_limit=10_000, retries=3)({})
     assert runs() == 1
+
+
+def test_an_app_runs_in_a_process_of_its_own_unless_asked_otherwise(write_app):
+    app = write_app("import os; analysis.output_values = {'pid': os.getpid()}")
+
+    def pid_of(**arguments):
+        return twine_task(app, **arguments)({})["outputs"]["output_values"]["pid"]
+
+    assert pid_of() != os.getpid()
+    assert pid_of(isolation="thread", refresh=True) == os.getpid()
 
 
 def test_mapped_tasks_run_apps_apart_from_each_other(write_app):

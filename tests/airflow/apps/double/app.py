@@ -1,6 +1,7 @@
 """Doubles each number of a file, adds an offset, and sums them up."""
 
 import logging
+import os
 from pathlib import Path
 
 logger = logging.getLogger("double.arithmetic")
@@ -23,6 +24,7 @@ def run(analysis):
         "total": sum(doubled),
         "note": analysis.input_values.get("note"),
         "configuration": analysis.configuration_values,
+        "pid": os.getpid(),
     }
     if analysis.input_values.get("gap"):
         analysis.output_values["series"] = [{"speed": 7.5}, {"speed": float("nan")}]

@@ -75,7 +75,7 @@ def twine_task(
             holds in worker threads, too, where Prefect's ``timeout_seconds`` does not.
         silence_limit: seconds without a sign of life after which an app counts as hung.
         on_silence: whether an app that hangs is reported in the log, or stopped (`Hung`).
-        output_limit: bytes that the app may print before it is stopped; None for no limit.
+        output_limit: bytes that the app may print and log before it is stopped; None for no limit.
         tags: as in Prefect.
         task_run_name: as in Prefect.
         persist_result: as in Prefect; False also does without Prefect's record of the result, never without the cache.

@@ -86,7 +86,7 @@ class TwineAppOperator(BaseOperator):
             refresh: run the app in any case, and replace what the cache holds.
             silence_limit: seconds without a sign of life after which an app counts as hung.
             on_silence: whether an app that hangs is reported in the log, or stopped.
-            output_limit: bytes that the app may print before it is stopped; None for no limit.
+            output_limit: bytes that the app may print and log before it is stopped; None for no limit.
             kwargs: those of every operator.
         """
         super().__init__(**kwargs)

@@ -107,12 +107,14 @@ def run(
     """
     with exits.exiting(as_json=as_json, tail=quiet) as on_signal:
         from fairlead.adapters.cache import ResultCache
-        from fairlead.adapters.cli.output_folder import write_outputs
+        from fairlead.adapters.cli.output_folder import refuse_source, write_outputs
         from fairlead.adapters.cli.terminal import TerminalHost
         from fairlead.adapters.perform import perform
         from fairlead.adapters.twine.unit import TwineApp
 
         unit = TwineApp(app)
+        if output_dir:
+            refuse_source(output_dir, unit.folder)
         inputs = {name: source for name, source in strands.items() if source is not None}
         place = _isolation(isolation, silence_limit=silence_limit, stop_silent=stop_silent, output_limit=output_limit)
         with TerminalHost(unit.name, timeout=timeout, quiet=quiet) as host, _output_to_stderr():

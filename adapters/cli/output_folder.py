@@ -13,9 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fairlead.adapters import storage
+from fairlead.adapters.errors import InputInvalid, Problem
 
 if TYPE_CHECKING:
     from fairlead.adapters.perform import Outcome
+
+
+def refuse_source(folder: Path, source: Path) -> None:
+    """Raise `InputInvalid` for a folder in that of an app, where results would count as source and change it."""
+    if folder.resolve().is_relative_to(source.resolve()):
+        found = f"{folder} is in the app's folder, and whatever is there counts as the app's source"
+        raise InputInvalid(Problem("--output-dir", found, "a folder elsewhere", f"Give e.g. ../{folder.name}."))
 
 
 def write_outputs(outcome: Outcome, folder: Path) -> list[str]:

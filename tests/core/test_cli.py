@@ -538,3 +538,12 @@ def test_a_twine_that_is_not_json_is_told_with_the_place(fairlead, app):
     done = fairlead("validate", app(SQUARES, "{'a': 1}"))
     assert done.returncode == exits.CONTRACT
     assert "is not JSON: Expecting property name enclosed in double quotes at line 1, column 2" in done.stderr
+
+
+def test_results_are_not_written_into_the_apps_folder_where_they_would_be_source(fairlead, app):
+    folder = app("def run(analysis): print('ran')")
+    done = fairlead("run", folder, "--input-values", '{"n": 1}', "--output-dir", folder / "results")
+    assert done.returncode == 3
+    assert "counts as the app's source" in done.stderr
+    assert "ran" not in done.stderr
+    assert not (folder / "results").exists()

@@ -18,9 +18,11 @@ demo: setup ## run the wind study in a terminal, in Prefect and in Airflow
 test: setup ## run everything: lint, types, core, Airflow, Prefect, contract and packaging tests
 	@.venv-prefect/bin/python tests/run.py
 
-check: ## run lint, types and core tests on the environments that exist
+check: ## run lint, types and the quick core tests on the environments that exist; fetches nothing
 	@tests/environment/setup.sh --existing
-	@.venv-prefect/bin/python tests/run.py lint types core
+	@for engine in prefect airflow; do \
+		[ ! -e .venv-$$engine/installed ] || exec .venv-$$engine/bin/python tests/run.py --quick lint types core; \
+	done
 
 bench: setup ## run the benchmarks
 	@.venv-prefect/bin/pytest tests/benchmarks --benchmark-only

@@ -33,7 +33,6 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.joinpath("docs").rglob("*.md"), *ROOT.glob("README.md")])
 ENGINES = ("airflow", "prefect")
 NOT_RUN = {
-    "git clone": "needs a network, and gives what the other blocks find",
     "make setup": "changes the clone; run by tests/packaging",
     "make demo": "run by tests/contract; and it stands beside make test",
     "pip install": "changes the environment",

@@ -1,8 +1,9 @@
 """Run the parts of the test suite one after the other, each in the environment it needs, and sum them up once.
 
-`python tests/run.py` runs all of them, `python tests/run.py lint core` the named groups. A part that fails does not
-stop the next one; a test folder that is missing or holds no test is a failure, so that no part can drop out unnoticed.
-It does not make the environments: `make setup` does.
+`python tests/run.py` runs all of them, `python tests/run.py lint core` the named groups. With `--quick`, tests that are
+marked as slow are left out, and so is what needs an environment that does not exist. A part that fails does not stop
+the next one; a test folder that is missing or holds no test is a failure, so that no part can drop out unnoticed. It
+does not make the environments: `make setup` does.
 """
 
 import os
@@ -49,13 +50,19 @@ def program(engine: str, name: str) -> str:
     return str(ROOT / f".venv-{engine}" / "bin" / name)
 
 
-def lint_parts() -> Iterator[Part]:
-    yield Part("lint", "ruff check", [program("prefect", "ruff"), "check", "--output-format=concise"])
-    yield Part("lint", "ruff format", [program("prefect", "ruff"), "format", "--check"])
+def existing() -> list[str]:
+    """The engines whose environments are set up; first the one that does what either could do."""
+    return [engine for engine in ("prefect", "airflow") if (ROOT / f".venv-{engine}" / "installed").exists()]
 
 
-def type_parts() -> Iterator[Part]:
-    for engine, root in ENGINE_ROOT.items():
+def lint_parts(engine: str) -> Iterator[Part]:
+    yield Part("lint", "ruff check", [program(engine, "ruff"), "check", "--output-format=concise"])
+    yield Part("lint", "ruff format", [program(engine, "ruff"), "format", "--check"])
+
+
+def type_parts(engines: list[str]) -> Iterator[Part]:
+    for engine in engines:
+        root = ENGINE_ROOT[engine]
         # Programs that use the API as users do; those named for one engine's root are checked where that engine is.
         other = next(name for name in ENGINE_ROOT.values() if name != root)
         uses = [str(path) for path in sorted((ROOT / "tests/typing").glob("*.py")) if not path.name.startswith(other)]
@@ -68,9 +75,9 @@ def type_parts() -> Iterator[Part]:
         yield Part("types", f"pyright {engine}", [*pyright, *checked, *uses])
 
 
-def test_parts() -> Iterator[Part]:
+def test_parts(engine_of_core: str, *, quick: bool) -> Iterator[Part]:
     for group, engine, *options in (
-        ("core", "prefect", "-n", "2", "-p", "no:benchmark"),
+        ("core", engine_of_core, "-n", "2", "-p", "no:benchmark", *(["-m", "not slow"] if quick else [])),
         ("airflow", "airflow"),
         ("prefect", "prefect"),
         ("contract", "prefect"),
@@ -138,8 +145,13 @@ def summarise(results: list[Result]) -> str:
     return "\n".join(["", *lines, "", *remarks, *([""] if remarks else []), last])
 
 
-def main(groups: list[str]) -> int:
-    parts = [*lint_parts(), *type_parts(), *test_parts()]
+def main(words: list[str]) -> int:
+    quick = "--quick" in words
+    groups = [word for word in words if word != "--quick"]
+    engines = existing() if quick else ["prefect", "airflow"]
+    if not engines:
+        sys.exit("there are no environments yet; make them first: make setup")
+    parts = [*lint_parts(engines[0]), *type_parts(engines), *test_parts(engines[0], quick=quick)]
     known = list(dict.fromkeys(part.group for part in parts))
     if unknown := sorted(set(groups) - set(known)):
         sys.exit(f"no such group: {', '.join(unknown)}; there are {', '.join(known)}")

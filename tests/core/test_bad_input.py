@@ -200,6 +200,7 @@ def test_an_app_that_is_killed_by_a_signal(make_app, fails, watch, number, remed
     assert error.retryable
 
 
+@pytest.mark.slow
 def test_an_app_that_fills_its_output_with_50_mb(make_app, fails, watch):
     source = """
     def run(analysis):
@@ -215,6 +216,7 @@ def test_an_app_that_fills_its_output_with_50_mb(make_app, fails, watch):
     assert not error.retryable
 
 
+@pytest.mark.slow
 def test_50_mb_are_no_flood_if_the_limit_is_higher(make_app, run):
     app = make_app(
         "def run(analysis):\n    for _ in range(50):\n        print('x' * 999_999)\n    analysis.output_values = 1",

@@ -18,6 +18,7 @@ import pytest
 
 from fairlead.adapters import errors, twine
 from fairlead.adapters.cli import exits, fairlead
+from fairlead.adapters.isolation import child_process
 from tests.documentation import (
     API,
     ENGINES,
@@ -65,6 +66,7 @@ def test_a_block_is_what_the_file_holds(block):
     assert is_part(block, ROOT / block.marks["file"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if any(block.runs and not block.engine for block in blocks(page))], ids=title
 )
@@ -135,6 +137,10 @@ def test_every_kind_of_event_is_told_with_its_fields():
         assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == fields - {"fairlead", "kind", "time"}, kind
 
 
+def test_the_length_at_which_a_line_is_cut_is_told():
+    assert f"A line longer than {child_process._LINE_LIMIT >> 10} KiB" in text_of("events.md")
+
+
 def test_every_command_and_option_is_told():
     page = text_of("cli.md")
     for name, command in fairlead.commands.items():
@@ -186,3 +192,24 @@ def test_every_deviation_names_the_test_that_proves_it():
     assert text_of("deviations.md").count("\n|") - 2 * text_of("deviations.md").count("\n|---") == len(rows)
     for path, name in rows:
         assert f"def {name}(" in (ROOT / path).read_text(encoding="utf-8"), f"{path}::{name}"
+
+
+def test_every_benchmark_has_its_row():
+    page = (ROOT / "docs" / "explanation" / "performance.md").read_text(encoding="utf-8")
+    table = page.partition("<!-- bench -->\n")[2].partition("<!-- /bench -->")[0]
+    rows = [line.split("|")[1].strip() for line in table.splitlines()[2:] if line]
+    groups = {group for path in ROOT.glob("tests/benchmarks/test_*.py") for group in _groups(path)}
+    assert groups
+    assert sorted(rows) == sorted(groups)
+
+
+def _groups(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.benchmark":
+            yield from (ast.literal_eval(word.value) for word in node.keywords if word.arg == "group")
+
+
+def test_the_machine_of_the_benchmarks_is_told():
+    page = (ROOT / "docs" / "explanation" / "performance.md").read_text(encoding="utf-8")
+    introduction = page.partition("<!-- bench -->")[0]
+    assert re.search(r"measured on\s.*\bcores?\b.*\bmemory\b.*\bPython 3\.\d+", introduction, re.DOTALL)

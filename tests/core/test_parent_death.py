@@ -17,6 +17,8 @@ from fairlead.adapters.perform import perform
 from fairlead.adapters.testing import RecordingHost
 from fairlead.adapters.twine import TwineApp
 
+pytestmark = pytest.mark.slow
+
 HANGING_APP = """
     import os, pathlib, signal, subprocess, sys
     notes = pathlib.Path(os.environ["NOTES"])

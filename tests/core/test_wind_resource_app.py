@@ -34,6 +34,9 @@ CONFIGURATION = json.loads((APP / "data" / "configuration_values.json").read_tex
 SCHEMAS = sorted(name for name in TWINE if name.endswith("_schema"))
 CLASSES = [(0, 3), (3, 6), (6, 9), (9, 12), (12, 15), (15, 20), (20, 25), (25, math.inf)]
 
+# Not each for itself, but what they import is.
+pytestmark = pytest.mark.slow
+
 
 # The app and its host
 

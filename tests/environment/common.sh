@@ -20,7 +20,7 @@ fail() {
 
 # A name on PATH is not yet an interpreter (version managers leave shims that only print an error): it counts if it runs.
 find_python() {
-    for candidate in "${PYTHON:-}" python3 python3.13 python3.12 python3.11; do
+    for candidate in "${PYTHON:-}" python3 python3.14 python3.13 python3.12 python3.11; do
         [ -n "$candidate" ] || continue
         if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null; then
             python=$(command -v "$candidate")
@@ -29,7 +29,7 @@ find_python() {
         [ "$candidate" != "${PYTHON:-}" ] || fail "PYTHON=$PYTHON is not a Python 3.11, 3.12, 3.13 or 3.14 that runs." \
             "Give the path of one that is, or leave PYTHON out."
     done
-    fail "Python 3.11 or newer is missing (tried python3, python3.13, python3.12, python3.11)." \
+    fail "Python 3.11, 3.12, 3.13 or 3.14 is missing (tried python3, python3.14, python3.13, python3.12, python3.11)." \
         "Debian 12 or newer, Ubuntu 24.04 or newer: apt-get install python3 python3-venv" \
         "One elsewhere: make PYTHON=/path/to/python3 ..."
 }
@@ -50,9 +50,11 @@ explain_failure() {
 pip_reaches_registry() { .venv-tools/bin/python -m pip download -q --no-deps --no-cache-dir -d "$scratch" "uv==$UV_VERSION"; }
 uv_reaches_registry() { echo packaging | .venv-tools/bin/uv pip compile -q --no-cache --python "$python" -; }
 
+uv=.venv-tools/bin/uv
+has_uv() { [ "$("$uv" --version 2>/dev/null | cut -d' ' -f2)" = "$UV_VERSION" ]; }
+
 find_uv() {
-    uv=.venv-tools/bin/uv
-    [ "$("$uv" --version 2>/dev/null | cut -d' ' -f2)" != "$UV_VERSION" ] || return 0
+    ! has_uv || return 0
     "$python" -c 'import ensurepip, venv' 2>/dev/null || fail "$python has no venv module." \
         "Debian or Ubuntu: apt-get install python3-venv    (or pythonX.Y-venv, for an interpreter of another version)"
     scratch=$(mktemp -d)

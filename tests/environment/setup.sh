@@ -1,9 +1,13 @@
 #!/bin/sh
 # Make .venv-airflow and .venv-prefect what the constraint files and pyproject.toml say; does nothing where they already are.
-# With --existing it brings environments up to date but makes none.
+# With --existing it fetches nothing: it links the source into the environments that exist, and says what make setup would do.
 . "$(dirname "$0")/common.sh"
-if [ "${1:-}" = --existing ] && ! { [ -e .venv-airflow/installed ] && [ -e .venv-prefect/installed ]; }; then
-    fail "There are no environments yet." "Make them first: make setup"
+existing=
+if [ "${1:-}" = --existing ]; then
+    existing=yes
+    [ -e .venv-airflow/installed ] || [ -e .venv-prefect/installed ] ||
+        fail "There are no environments yet." "Make them first: make setup"
+    has_uv || fail "uv $UV_VERSION is missing." "Fetch it first: make setup"
 fi
 find_python
 find_uv
@@ -27,11 +31,14 @@ for engine in airflow prefect; do
 
     # The folder is part of the key because scripts in an environment hold its absolute path.
     installed_key=$({ echo "$PWD $interpreter"; cat "$constraints"; } | git hash-object --stdin)
-    # The link tree of a strict editable install is made once: it must be made anew when a file comes or goes.
-    linked_key=$({ echo "$installed_key"; cat pyproject.toml setup.py
-        find adapters operators flows -type f ! -name '*.pyc' | LC_ALL=C sort; } | git hash-object --stdin)
-
-    if [ "$(cat "$env/installed" 2>/dev/null)" != "$installed_key" ]; then
+    if [ "$existing" ] && [ ! -e "$env/installed" ]; then
+        echo "fairlead: there is no $env, so nothing is checked with it; to make it: make setup"
+        continue
+    elif [ "$(cat "$env/installed" 2>/dev/null)" = "$installed_key" ]; then
+        :
+    elif [ "$existing" ]; then
+        echo "fairlead: $env was made from another $constraints, interpreter or folder; to bring it up to date: make setup"
+    else
         echo "fairlead: installing $(grep -c == "$constraints") packages into $env (a minute or two the first time)"
         # Kept where it can be: most changes of the constraints touch a few packages.
         [ "$("$env/bin/python" -c 'import sys; print(sys.version)' 2>/dev/null)" = "$interpreter" ] ||
@@ -41,6 +48,9 @@ for engine in airflow prefect; do
             explain_failure "Installing $env" uv_reaches_registry
         echo "$installed_key" >"$env/installed"
     fi
+    # The link tree of a strict editable install is made once: it must be made anew when a file comes or goes.
+    linked_key=$({ cat "$env/installed" pyproject.toml setup.py
+        find adapters operators flows -type f ! -name '*.pyc' | LC_ALL=C sort; } | git hash-object --stdin)
     # This stamp lies beside the link tree, so that removing the tree removes the stamp.
     if [ "$(cat "build/linked-$engine" 2>/dev/null)" != "$linked_key" ]; then
         rm -f "build/linked-$engine"

@@ -1,7 +1,9 @@
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from .conftest import ROOT, output_of
 
 ENGINES = ("airflow", "prefect")
+VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 
 
 def make(folder: Path, *words: str, **settings: str) -> subprocess.CompletedProcess:
@@ -26,7 +29,7 @@ def make(folder: Path, *words: str, **settings: str) -> subprocess.CompletedProc
 
 
 def stub(path: Path, script: str) -> Path:
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
     return path
@@ -46,12 +49,25 @@ def with_tools(clone):
 
 
 def test_a_machine_without_a_suitable_python_is_told_what_to_install(clone, tmp_path):
-    for name in ("python3", "python3.13", "python3.12", "python3.11"):
+    for name in ("python3", *(f"python{version}" for version in VERSIONS)):
         stub(tmp_path / "stubs" / name, "echo 'command not found' >&2; exit 127")
     done = make(clone, "setup", PATH=f"{tmp_path / 'stubs'}:{os.environ['PATH']}")
     assert done.returncode
-    assert "Python 3.11 or newer is missing" in done.stderr
+    assert "Python 3.11, 3.12, 3.13 or 3.14 is missing" in done.stderr
     assert "apt-get install python3" in done.stderr
+
+
+def test_all_places_name_the_same_versions_of_python():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    language = "Programming Language :: Python :: "
+    named = [line.removeprefix(language) for line in project["classifiers"] if line.startswith(language)]
+    script = (ROOT / "tests" / "environment" / "common.sh").read_text()
+    (tried,) = re.findall(r"^    for candidate in (.*); do$", script, re.MULTILINE)
+    assert project["requires-python"] == f">={VERSIONS[0]}"
+    assert tuple(version for version in named if "." in version) == VERSIONS
+    assert tuple(reversed(re.findall(r"python(3\.\d+)", tried))) == VERSIONS
+    for page in ("README.md", "docs/tutorials/first-voyage.md", "docs/reference/python-api.md"):
+        assert f"Python {VERSIONS[0]} to {VERSIONS[-1]}" in (ROOT / page).read_text()
 
 
 def test_a_name_on_the_path_that_does_not_run_is_passed_over(with_tools, tmp_path):
@@ -105,6 +121,47 @@ def test_check_asks_for_the_setup(clone):
     done = make(clone, "check")
     assert done.returncode
     assert "make setup" in done.stderr
+
+
+@pytest.mark.parametrize(("engine", "other"), [ENGINES, ENGINES[::-1]])
+def test_check_does_with_one_environment_and_fetches_nothing(clone, tmp_path, engine, other):
+    """Stand-ins for programs note how they are called; the environment is one that older constraints have made."""
+    notes = tmp_path / "notes"
+    (version,) = re.findall(r"^UV_VERSION=(.*)$", (ROOT / "tests/environment/common.sh").read_text(), re.MULTILINE)
+    note = f'echo "$0 $*" >>{notes}'
+    stub(clone / ".venv-tools" / "bin" / "uv", f'[ "$1" = --version ] && echo "uv {version}" || {note}')
+    programs = clone / f".venv-{engine}" / "bin"
+    stub(programs / "python", f'exec {sys.executable} "$@"')
+    for name in ("ruff", "mypy", "pyright"):
+        stub(programs / name, note)
+    report = '<testsuites><testsuite><testcase classname="core" name="it" /></testsuite></testsuites>'
+    stub(
+        programs / "pytest",
+        f"""{note}
+for word; do case $word in --junitxml=*) echo '{report}' >"${{word#*=}}";; esac; done""",
+    )
+    (programs.parent / "installed").write_text("another key\n")
+
+    done = make(clone, "check")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"there is no .venv-{other}, so nothing is checked with it; to make it: make setup" in done.stdout
+    assert "to bring it up to date: make setup\n" in done.stdout
+    assert done.stdout.splitlines()[-1] == "Total: 6 passed, 0 failed, 0 skipped"
+    calls = notes.read_text().splitlines()
+    assert [call for call in calls if f".venv-{other}" in call] == []
+    of_uv = [call for call in calls if "/uv " in call]
+    assert of_uv
+    assert [call for call in of_uv if "--offline" not in call and " pip check " not in call] == []
+    assert [call for call in calls if "/pytest " in call and "not slow" in call]
+
+
+def test_check_does_not_fetch_uv(clone):
+    (clone / ".venv-prefect").mkdir()
+    (clone / ".venv-prefect" / "installed").write_text("a key\n")
+    done = make(clone, "check", **OFFLINE)
+    assert done.returncode
+    assert "make setup" in done.stderr
+    assert "registry" not in done.stderr
 
 
 @pytest.mark.timeout(900)

@@ -80,7 +80,7 @@ def fairlead() -> None:
     default=OUTPUT_LIMIT >> 20,
     show_default=True,
     metavar="MiB",
-    help="Stop a child process that prints more than that; inf for no limit.",
+    help="Stop a child process that prints and logs more than that; inf for no limit.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome or the error as one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="Show only warnings and errors while it runs.")

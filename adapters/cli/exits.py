@@ -27,7 +27,7 @@ MEANINGS = {
     UNEXPECTED: "an unexpected error, a defect of fairlead",
     USAGE: "the command line is wrong",
     CONTRACT: "a contract is broken: the twine, the app, its inputs or its outputs",
-    FAILED: "the app failed: it raised, exited, was killed or printed too much",
+    FAILED: "the app failed: it raised, exited, was killed or said too much",
     TIMED_OUT: "the run timed out or hung, and was stopped",
     STORAGE: "files, the result cache or a store could not be read or written",
     INTERRUPTED: "interrupted (Ctrl-C), and everything that it had started was stopped",

@@ -174,7 +174,7 @@ def local_files(
     Of what ``skip`` says yes to, nothing is seen. ``prefix`` and ``above`` (the folders that this one is in) are for
     the way down.
     """
-    above = (*above, os.path.realpath(folder))
+    above = (*above, folder)
     try:
         entries = os.scandir(folder)
     except FileNotFoundError:
@@ -192,7 +192,8 @@ def local_files(
 
 def _leads_back(link: str, above: tuple[str, ...]) -> bool:
     target = os.path.realpath(link)
-    return target in above or above[0].startswith(target.rstrip("/") + "/")
+    folders = [os.path.realpath(folder) for folder in above]
+    return target in folders or folders[0].startswith(target.rstrip("/") + "/")
 
 
 def size(location: str) -> int:

@@ -161,14 +161,15 @@ def run(
     """
     mark = uuid.uuid4().hex
     marks = process_tree.environment(mark)[process_tree.MARK]
-    process = subprocess.Popen(
-        [str(word) for word in command],
-        stdin=subprocess.DEVNULL,
-        env=settings | {process_tree.MARK: marks},
-        start_new_session=True,
-        **streams,
-    )
+    process = None
     try:
+        process = subprocess.Popen(
+            [str(word) for word in command],
+            stdin=subprocess.DEVNULL,
+            env=settings | {process_tree.MARK: marks},
+            start_new_session=True,
+            **streams,
+        )
         if watched is None:
             return process.wait()
         step, log = watched
@@ -181,7 +182,11 @@ def run(
                     process.wait(0.2)
         return process.returncode
     finally:
-        process_tree.stop(process, mark, 5)
+        if process is not None:
+            process_tree.stop(process, mark, 5)
+        for started in process_tree.marked(mark):  # Ctrl-C may come in the midst of a start
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(started, signal.SIGKILL)
 
 
 def last_line(log: Path) -> str:

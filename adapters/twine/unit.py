@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import posixpath
 import re
@@ -64,7 +65,7 @@ class TwineApp:
         """The folder's name."""
         return self.folder.name
 
-    @property
+    @functools.cached_property
     def folder(self) -> Path:
         """The app's folder."""
         return storage.local_path(self.app)

@@ -7,6 +7,7 @@ does not make the environments: `make setup` does.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -155,6 +156,10 @@ def main(words: list[str]) -> int:
     known = list(dict.fromkeys(part.group for part in parts))
     if unknown := sorted(set(groups) - set(known)):
         sys.exit(f"no such group: {', '.join(unknown)}; there are {', '.join(known)}")
+    # What is started in the background ignores these, and so would every program below it; tests send them.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     REPORTS.mkdir(parents=True, exist_ok=True)
     results = [run(part, environment) for part in parts if not groups or part.group in groups]

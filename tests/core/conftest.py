@@ -40,6 +40,14 @@ MakeApp = Callable[..., Path]
 Run = Callable[..., Outcome]
 
 
+@pytest.fixture(autouse=True, scope="session")
+def signals() -> None:
+    """Let no test inherit that signals are ignored, as they are in what a shell starts in the background."""
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
 @pytest.fixture(autouse=True)
 def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder in which runs make theirs, so that a test sees what they leave."""

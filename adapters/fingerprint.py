@@ -66,7 +66,9 @@ def source_tree(folder: str | os.PathLike[str]) -> str:
 def _is_no_source(entry: os.DirEntry[str]) -> bool:
     if entry.name.startswith(".") or entry.name.endswith(IGNORED_SUFFIXES):
         return True
-    return entry.is_dir() and (entry.name in IGNORED_FOLDERS or Path(entry.path, "pyvenv.cfg").exists())
+    if not entry.is_dir():
+        return not entry.is_file()
+    return entry.name in IGNORED_FOLDERS or Path(entry.path, "pyvenv.cfg").exists()
 
 
 def _encode(value: Any, out: bytearray, path: str) -> None:

@@ -8,6 +8,7 @@ not decide where anything is kept, and it does not retry.
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import posixpath
@@ -153,7 +154,8 @@ def is_folder(location: str) -> bool:
 def walk(location: str) -> list[str]:
     """Return the names of all files below a folder, as POSIX paths in it, sorted; a missing folder has none.
 
-    A link counts as what it leads to, except where it leads back to a folder that it is in.
+    A link counts as what it leads to, except where it leads back to a folder that it is in. Raises OSError for what is
+    neither file nor folder, such as a link to nothing.
     """
     if is_local(location):
         return sorted(name for name, _ in local_files(str(local_path(location))))
@@ -171,8 +173,8 @@ def local_files(
 ) -> Iterator[tuple[str, str]]:
     """Go through all files below a local folder, as `walk` does: each one's name, and its path.
 
-    Of what ``skip`` says yes to, nothing is seen. ``prefix`` and ``above`` (the folders that this one is in) are for
-    the way down.
+    Raises OSError for what is neither file nor folder. Of what ``skip`` says yes to, nothing is seen. ``prefix`` and
+    ``above`` (the folders that this one is in) are for the way down.
     """
     above = (*above, folder)
     try:
@@ -188,6 +190,8 @@ def local_files(
                     yield from local_files(entry.path, skip, f"{prefix}{entry.name}/", above)
             elif entry.is_file():
                 yield prefix + entry.name, entry.path
+            else:
+                raise OSError(errno.EINVAL, "it is no file but a link to nothing, a pipe or the like", entry.path)
 
 
 def _leads_back(link: str, above: tuple[str, ...]) -> bool:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -23,6 +24,21 @@ if TYPE_CHECKING:
     from fairlead.adapters.isolation.protocol import Isolation
 
 _CODES = "\n".join(["\b", "Exit codes:", *(f"  {code:>3}  {meaning}" for code, meaning in exits.MEANINGS.items())])
+
+
+class _Positive(click.FloatRange):
+    """A number above zero, which NaN is not."""
+
+    name = "number"
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number above 0.", param, ctx)
+        return number
 
 
 def _source(value: str) -> Path | bytes:
@@ -64,19 +80,17 @@ def fairlead() -> None:
     show_default=True,
     help="Run in a child process, which can be stopped, or in this one, which starts faster.",
 )
-@click.option(
-    "--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Stop the run after that."
-)
+@click.option("--timeout", type=_Positive(), metavar="SECONDS", help="Stop the run after that.")
 @click.option(
     "--silence-limit",
-    type=click.FloatRange(min=0, min_open=True),
+    type=_Positive(),
     metavar="SECONDS",
     help="Warn if the child process sends nothing for that long.",
 )
 @click.option("--stop-silent", is_flag=True, help="Then stop it as well.")
 @click.option(
     "--output-limit",
-    type=click.FloatRange(min=0, min_open=True),
+    type=_Positive(),
     default=OUTPUT_LIMIT >> 20,
     show_default=True,
     metavar="MiB",
@@ -177,6 +191,9 @@ def _isolation(name: str, *, silence_limit: float | None, stop_silent: bool, out
 @contextlib.contextmanager
 def _output_to_stderr() -> Generator[None]:
     """Keep standard output for the result: what an app prints in this very process goes to standard error."""
+    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison] (it was closed by whoever started this)
+        yield
+        return
     sys.stdout.flush()
     kept = os.dup(1)
     os.dup2(2, 1)

@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import selectors
+import shutil
 import signal
 import subprocess
 import sys
@@ -95,6 +96,8 @@ class _Run:
         self._last_sign = time.monotonic()
         self._start = self._last_sign
         self._ended = False
+        self._is_good = False
+        self._directory = call.directory
         self._mark = uuid.uuid4().hex
         self._selector = selectors.DefaultSelector()
         # What an app leaves among its temporary files goes with the call's folder.
@@ -261,6 +264,7 @@ class _Run:
         if self._end is None:
             raise self._death()
         if self._end["kind"] == "returned":
+            self._is_good = True
             return self._end["value"]
         assert self._end["kind"] == "raised"
         problems = self._end.get("problems")
@@ -303,6 +307,8 @@ class _Run:
                 process_tree.stop(self._process, self._mark, self._limits.grace)
                 with contextlib.suppress(Exception):  # the last lines are welcome, the reason for stopping counts
                     self._drain()
+            if not self._is_good:  # while the guard would still do it, if this process were killed now
+                shutil.rmtree(self._directory, ignore_errors=True)
         finally:
             self._guard.dismiss()
             self._selector.close()

@@ -121,7 +121,14 @@ class Analysis:
         if self.output_values is not None:
             outputs["output_values"] = to_json(self.output_values, "output_values", finite=True)
         if self.output_manifest is not None:
-            outputs["output_manifest"] = to_json(self.output_manifest.to_primitive(), "output_manifest", finite=True)
+            try:
+                manifest = self.output_manifest.to_primitive()
+            except OSError as error:
+                from fairlead.adapters.errors import OutputInvalid, Problem
+
+                found = f"cannot read {error.filename}: {error.strerror}"
+                raise OutputInvalid(Problem("output_manifest", found, "files and folders", "Remove it.")) from error
+            outputs["output_manifest"] = to_json(manifest, "output_manifest", finite=True)
         return outputs
 
 

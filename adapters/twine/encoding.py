@@ -17,10 +17,10 @@ def to_json(value: "Any", where: str, *, finite: bool = False, error: "type[Cont
     """Return a value as plain JSON data; raises an ``error`` for what has none, naming the path to it.
 
     The error is `OutputInvalid` if no other is given. NaN and infinity are no JSON, but Python reads and writes them;
-    with ``finite`` they are refused.
+    with ``finite`` they are refused, and so are texts that are not Unicode.
     """
     try:
-        return json.loads(json.dumps(value, default=_primitive, allow_nan=not finite))
+        return json.loads(_encoded(value, finite=finite))
     except (TypeError, ValueError, RecursionError) as reason:
         from fairlead.adapters.errors import OutputInvalid, Problem
 
@@ -34,6 +34,11 @@ def to_json(value: "Any", where: str, *, finite: bool = False, error: "type[Cont
         found = f"a value of type {name} is not JSON data ({reason})"
         remedy = "Store numbers, texts, lists and objects; put anything else into a file of an output dataset."
         raise (error or OutputInvalid)(Problem(place, found, "JSON data", remedy)) from reason
+
+
+def _encoded(value: "Any", *, finite: bool) -> bytes:
+    """Return JSON; strictly, it is UTF-8 and has finite numbers."""
+    return json.dumps(value, default=_primitive, allow_nan=not finite, ensure_ascii=not finite).encode()
 
 
 def _primitive(value: "Any") -> "Any":
@@ -69,7 +74,7 @@ def _culprit(value: "Any", where: str, *, finite: bool) -> "tuple[str, Any]":
         parts = []
     for place, item in parts:
         try:
-            json.dumps(item, default=_primitive, allow_nan=not finite)
+            _encoded(item, finite=finite)
         except (TypeError, ValueError):
             return _culprit(item, place, finite=finite)
         except RecursionError:

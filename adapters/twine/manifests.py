@@ -145,9 +145,16 @@ def _listing(folder: str | None, place: str, problems: list[Problem]) -> list[di
         problems.append(Problem(place, found, "a folder", remedy))
         return []
     prefix = folder.rstrip("/") + "/"
+    try:
+        names = storage.walk(folder)
+    except OSError as error:
+        remedy = "Remove it, or fetch what it stands for."
+        found = f"cannot read {error.filename}: {error.strerror}"
+        problems.append(Problem(place, found, "files and folders", remedy))
+        return []
     return [
         {"name": name, "path": prefix + name, "id": None, "timestamp": None, "tags": {}, "labels": []}
-        for name in storage.walk(folder)
+        for name in names
         if posixpath.basename(name) != METADATA_FILE
     ]
 

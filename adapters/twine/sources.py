@@ -27,6 +27,8 @@ def load_json(source: object, where: str, error: type[ContractError]) -> tuple[A
         path = Path(os.fspath(source).strip() if isinstance(source, str) else source)
         try:
             path = path.expanduser()
+            if path.exists() and not path.is_file():
+                raise error(Problem(where, f"{path} is no file", "a JSON file", "Check the path."))
             text = path.read_text(encoding="utf-8")
         except (OSError, ValueError, RuntimeError) as reason:  # also a NUL in the name, and a user without a home
             found = f"cannot read {path}: {getattr(reason, 'strerror', None) or reason}"

@@ -107,7 +107,12 @@ class TwineApp:
             )
         if problems:
             raise InputInvalid(problems)
-        return TwineWork(self, twine, strands, source_tree(self.folder), start)
+        try:
+            source = source_tree(self.folder)
+        except OSError as error:
+            reason = f"cannot read {error.filename}: {error.strerror}"
+            raise AppInvalid(Problem(self.app, reason, "readable files", "Mend or remove it.")) from error
+        return TwineWork(self, twine, strands, source, start)
 
 
 @dataclass(frozen=True)

@@ -28,11 +28,17 @@ def run(payload: "Mapping[str, Any]", workspace: "Workspace") -> "dict[str, Any]
     )
     entry = entry_point(vars(workspace.load("app")), payload["app"])
     try:
-        entry(analysis)
+        answer = entry(analysis)
     finally:
         error = analysis.stop_periodic_messages()
     if error is not None:
         raise error
+    if type(answer).__name__ in {"coroutine", "generator", "async_generator"}:
+        from fairlead.adapters.errors import AppInvalid, Problem
+
+        answer.close()  # type: ignore[attr-defined]
+        found = f"'run' is a {type(answer).__name__}, none of whose lines has run"
+        raise AppInvalid(Problem(f"{payload['app']}/app.py", found, "a plain function", "Drop its async or yield."))
     return analysis.serialise_outputs()
 
 

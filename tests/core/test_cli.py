@@ -477,6 +477,22 @@ def test_a_second_signal_ends_the_command_at_once_and_still_leaves_nothing(start
     assert ended(group)
 
 
+def test_two_signals_at_once_leave_no_folder(started, app, tmp_path):
+    process, _ = started(app(STUBBORN.replace("time.sleep", "open('mine', 'w').write('x'); time.sleep")))
+    folder = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    (child,) = [
+        pid for pid in folder.read_text().split() if b"isolation.child" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+    scratch = Path(f"/proc/{child}/cwd").resolve()
+    assert scratch.name.startswith("fairlead-")
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=10)
+    limit = time.monotonic() + 10
+    while scratch.exists():
+        assert time.monotonic() < limit
+
+
 def caught(pid: int) -> set[int]:
     """Return the signals that a process handles."""
     (mask,) = re.findall(r"^SigCgt:\s*(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
@@ -547,3 +563,18 @@ def test_results_are_not_written_into_the_apps_folder_where_they_would_be_source
     assert "counts as the app's source" in done.stderr
     assert "ran" not in done.stderr
     assert not (folder / "results").exists()
+
+
+@pytest.mark.parametrize("option", ["--timeout", "--silence-limit", "--output-limit"])
+def test_a_limit_is_a_number(fairlead, app, option):
+    done = fairlead("run", app("def run(analysis): pass"), option, "nan")
+    assert done.returncode == 2
+    assert "'nan' is not a number above 0." in done.stderr
+
+
+def test_a_closed_standard_output_does_not_keep_an_app_from_running(app, tmp_path):
+    program = "import sys; from fairlead.adapters.cli import main; main(sys.argv[1:])"
+    folder = app("def run(analysis): open(" + repr(str(tmp_path / "ran")) + ", 'w')")
+    command = f"exec {sys.executable} -c '{program}' run {folder} --input-values '{{\"n\": 1}}' --quiet >&-"
+    subprocess.run(["/bin/sh", "-c", command], check=False, timeout=60)
+    assert (tmp_path / "ran").exists()

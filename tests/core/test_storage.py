@@ -132,13 +132,18 @@ def test_a_walk_sees_a_file_that_came_later(root):
     assert storage.walk(storage.join(root, "data")) == ["a", "b"]
 
 
-def test_a_walk_takes_links_to_files_and_leaves_links_to_folders(tmp_path):
+def test_a_walk_takes_links_for_what_they_lead_to_but_not_back(tmp_path):
     (tmp_path / "data" / "inner").mkdir(parents=True)
     (tmp_path / "real.csv").write_text("1")
     (tmp_path / "data" / "linked.csv").symlink_to(tmp_path / "real.csv")
     (tmp_path / "data" / "loop").symlink_to(tmp_path / "data")
-    (tmp_path / "data" / "broken").symlink_to(tmp_path / "nothing")
     assert storage.walk(str(tmp_path / "data")) == ["linked.csv"]
+
+
+def test_a_walk_does_not_pass_over_a_link_to_nothing(tmp_path):
+    (tmp_path / "broken").symlink_to(tmp_path / "nothing")
+    with pytest.raises(OSError, match="link to nothing"):
+        storage.walk(str(tmp_path))
 
 
 def test_a_file_is_put_and_fetched(root, tmp_path):

@@ -148,6 +148,13 @@ def test_a_linked_folder_is_the_folder(weather, tmp_path):
     assert key(bound({"datasets": {"w": weather}})) != key(before)
 
 
+@pytest.mark.parametrize("target", ["/nowhere", "x.csv"], ids=["to nothing", "to itself"])
+def test_a_link_that_leads_to_nothing_is_told_and_not_passed_over(weather, target):
+    (weather / "x.csv").symlink_to(target)
+    (found,) = problems_of({"datasets": {"w": weather}}).values()
+    assert f"cannot read {weather}/x.csv" in found
+
+
 def test_a_signature_is_no_part_of_a_files_name(server):
     one, other = (
         bound({"datasets": {"w": {"files": [f"{server}/station.csv?X-Signature={n}"]}}})["datasets"]["w"]

@@ -377,7 +377,6 @@ def test_where_an_app_is_and_what_it_is_called_do_not_matter(make_app):
         ("None or False", False),
         ("0", 0),
         ("''", ""),
-        ("'half a character: \\ud83d'", "half a character: \ud83d"),
     ],
 )
 def test_output_values_become_json_as_octue_writes_them(make_app, run, isolation, expression, value):
@@ -735,6 +734,38 @@ def test_a_source_or_an_input_that_changes_during_the_run_leaves_nothing_to_be_f
     assert not again.cached
     assert again.fingerprint != edited.fingerprint
     assert run(app, **inputs).cached
+
+
+def test_a_text_that_is_not_unicode_is_refused_before_it_is_kept(make_app, run, isolation, cache, watch):
+    app = make_app("def run(analysis): analysis.output_values = {'a': ['half a character: \\ud83d']}")
+    with pytest.raises(OutputInvalid, match=r"output_values\.a\[0\]: .*surrogates not allowed"):
+        run(app, isolation=isolation)
+    assert watch.entries(cache) == []
+
+
+@pytest.mark.parametrize("source", ["async def run(analysis): pass", "def run(analysis):\n    yield 1"])
+def test_an_entry_point_that_does_nothing_when_it_is_called_is_told(make_app, run, isolation, source):
+    with pytest.raises(AppInvalid, match="none of whose lines has run"):
+        run(make_app(source), isolation=isolation)
+
+
+@pytest.mark.parametrize("make", ["os.symlink('/nowhere', place)", "os.symlink('x', place)", "os.mkfifo(place)"])
+def test_what_is_no_file_in_an_output_dataset_is_told(make_app, run, isolation, make):
+    source = f"""
+    import os
+    def run(analysis):
+        place = os.path.join(analysis.output_manifest.get_dataset("rose").path, "x")
+        {make}
+    """
+    with pytest.raises(OutputInvalid, match=r"output_manifest: cannot read .*/rose/x"):
+        run(make_app(source, FILES), isolation=isolation)
+
+
+def test_a_link_loop_in_the_apps_folder_is_told(make_app, run):
+    app = make_app("def run(analysis): pass", {})
+    (app / "loop").symlink_to("loop")
+    with pytest.raises(AppInvalid, match=r"cannot read .*/loop"):
+        run(app)
 
 
 def test_an_open_file_is_read_anew_each_time(make_app, run, tmp_path):

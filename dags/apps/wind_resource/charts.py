@@ -7,7 +7,11 @@ depends on; figures in the chart are rounded for reading only.
 
 from __future__ import annotations
 
+# ruff: noqa: E402 (matplotlib tells of every font cache that it makes, already while it is imported)
 import logging
+
+logging.getLogger("matplotlib").setLevel(logging.WARNING)
+
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,9 +28,6 @@ from matplotlib.projections.polar import PolarAxes
 from matplotlib.ticker import MaxNLocator
 from wind_rose import SPEED_CLASSES, Sector, class_label
 from wind_statistics import Speeds, Weibull
-
-# It tells of every font cache that it makes.
-logging.getLogger("matplotlib").setLevel(logging.WARNING)
 
 INK = "#1b2a3a"
 SOFT = "#66758a"

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-import http.server
 import json
 import os
 import shutil
-import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -186,21 +184,9 @@ def test_tags_and_times_of_any_type_become_json_data(weather):
 
 
 @pytest.fixture
-def server(weather: Path) -> Iterator[str]:
+def server(weather: Path, serve: Callable[[Path], str]) -> str:
     """The dataset on a web server."""
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *arguments: Any) -> None:
-            super().__init__(*arguments, directory=str(weather))
-
-        def log_message(self, *_arguments: object) -> None:
-            """Say nothing."""
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    return serve(weather)
 
 
 def test_a_file_on_a_server_is_the_same_as_one_here(server, weather):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import logging
 import math
@@ -796,26 +795,17 @@ def test_a_time_limit_of_the_apps_own_is_the_apps_failure(make_app, run, isolati
         run(make_app(source), isolation=isolation)
 
 
-def test_a_file_on_a_server_is_fetched_by_the_app_and_nothing_of_it_is_left(make_app, run, isolation, own, scratch):
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *arguments: Any) -> None:
-            super().__init__(*arguments, directory=str(own))
-
-        def log_message(self, *_arguments: object) -> None:
-            """Say nothing."""
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+def test_a_file_on_a_server_is_fetched_by_the_app_and_nothing_of_it_is_left(
+    make_app, run, isolation, own, scratch, serve
+):
     twine = {"input_manifest": {"datasets": {"w": {}}}, "output_values_schema": {}}
     source = """
         def run(analysis):
             with analysis.input_manifest.get_dataset("w").files.one().open() as file:
                 analysis.output_values = file.read()
     """
-    manifest = {"datasets": {"w": {"files": [f"http://127.0.0.1:{server.server_port}/rose.csv"]}}}
+    manifest = {"datasets": {"w": {"files": [f"{serve(own)}/rose.csv"]}}}
     assert run(make_app(source, twine), isolation=isolation, input_manifest=manifest).outputs["output_values"] == "N,1"
-    server.shutdown()
-    server.server_close()
     assert [*scratch.iterdir()] == []
 
 
@@ -943,9 +933,9 @@ def test_periodic_messages_are_sent_until_the_run_ends_and_no_longer(make_app, r
     messages = [event["data"]["progress"] for event in heard(host, "monitor")]
     assert messages == [*range(len(messages))]
     assert len(messages) >= 3
-    threading.Event().wait(0.05)  # five periods
-    assert len(host.events) == count
+    # With nobody left to send, nothing can come.
     assert not [thread for thread in threading.enumerate() if thread.name == "periodic monitor message"]
+    assert len(host.events) == count
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,16 @@ if TYPE_CHECKING:
         fraction: float
         text: str
 
+    class QuestionEvent(TypedDict):
+        """A question that a twine app has put to one of its children, and all that came back."""
+
+        fairlead: int
+        time: float
+        kind: Literal["question"]
+        child: str
+        question: dict[str, Any]
+        messages: list[dict[str, Any]]
+
     class HeartbeatEvent(TypedDict):
         """The run is alive and has nothing else to say."""
 
@@ -82,7 +92,14 @@ if TYPE_CHECKING:
         problems: NotRequired[list[dict[str, str]]]
 
     Event: TypeAlias = (
-        LogEvent | OutputEvent | MonitorEvent | ProgressEvent | HeartbeatEvent | ReturnedEvent | RaisedEvent
+        LogEvent
+        | OutputEvent
+        | MonitorEvent
+        | ProgressEvent
+        | QuestionEvent
+        | HeartbeatEvent
+        | ReturnedEvent
+        | RaisedEvent
     )
 
 VERSION = 1
@@ -91,6 +108,7 @@ _FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "output": {"stream": str, "line": str},
     "monitor": {"data": object},
     "progress": {"fraction": (int, float), "text": str},
+    "question": {"child": str, "question": dict, "messages": list},
     "returned": {"value": object},
     "raised": {"exception": str, "message": str, "traceback": str},
 }
@@ -139,6 +157,21 @@ def progress(fraction: float, text: str = "") -> ProgressEvent:
         "time": time.time(),
         "fraction": min(max(0.0, fraction), 1.0),  # in this order, NaN is 0
         "text": text,
+    }
+
+
+def question(child: str, asked: dict[str, Any], messages: list[dict[str, Any]]) -> QuestionEvent:
+    """Make the event of a question: the child's key, what it was ``asked`` by name of argument, and its messages.
+
+    Messages are in the newer of Octue's forms (see ``twine.children``), the last a result or an exception.
+    """
+    return {
+        "fairlead": VERSION,
+        "kind": "question",
+        "time": time.time(),
+        "child": child,
+        "question": asked,
+        "messages": messages,
     }
 
 

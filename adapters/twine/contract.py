@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from fairlead.adapters import schemas
 from fairlead.adapters.errors import ContractInvalid, Problem
+from fairlead.adapters.schemas import compiled
 from fairlead.adapters.twine.encoding import to_json
 from fairlead.adapters.twine.sources import load_json
 
@@ -123,7 +123,7 @@ class Twine:
 
     def value_problems(self, strand: str, value: Any) -> list[Problem]:
         """Return every violation of a values strand; ``value`` is JSON data."""
-        return schemas.compiled(self.raw[f"{strand}_schema"]).problems(value, strand, f"{self.where}: {strand}_schema")
+        return compiled(self.raw[f"{strand}_schema"]).problems(value, strand, f"{self.where}: {strand}_schema")
 
     def message_problems(self, message: Any) -> list[Problem]:
         """Return every violation of a monitor message."""
@@ -136,7 +136,7 @@ class Twine:
                     "Declare 'monitor_message_schema'.",
                 )
             ]
-        schema = schemas.compiled(self.raw["monitor_message_schema"])
+        schema = compiled(self.raw["monitor_message_schema"])
         return schema.problems(message, "monitor_message", f"{self.where}: monitor_message_schema")
 
     def manifest_problems(self, strand: str, datasets: Mapping[str, Mapping[str, Any]]) -> list[Problem]:
@@ -155,7 +155,7 @@ class Twine:
             template = declared.get("file_tags_template")
             if template is not None:
                 for file in datasets[key]["files"]:
-                    problems += schemas.compiled(template).problems(
+                    problems += compiled(template).problems(
                         file["tags"], f"{place}, tags of {file['name']}", f"{self.where}: file_tags_template"
                     )
         return problems
@@ -192,10 +192,10 @@ class Twine:
 def _problems(text: str, where: str) -> tuple[Problem, ...]:
     """Return what is wrong with a twine; one that is loaded for every run is checked once."""
     data = json.loads(text)
-    problems = schemas.compiled(_CONTRACT).problems(data, where, "the twine format")
+    problems = compiled(_CONTRACT).problems(data, where, "the twine format")
     for place, schema in _schemas(data):
         if isinstance(schema, dict):
-            problems += schemas.compiled(schema).invalid(f"{where}: {place}")
+            problems += compiled(schema).invalid(f"{where}: {place}")
     return tuple(problems)
 
 

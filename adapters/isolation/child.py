@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 class ChildWorkspace:
     """A whole process for one call: its modules, its working directory and its standard output are private already."""
 
-    def __init__(self, directory: str, channel: int) -> None:
+    def __init__(self, directory: str, cache: "str | None", channel: int) -> None:
         """Write events to the file descriptor ``channel``."""
         self.directory = directory
+        self.cache = cache
         self._channel = channel
         self._lock = threading.Lock()
 
@@ -68,7 +69,7 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     sys.argv[:] = ["fairlead"]
     add_roots(call["roots"])
-    workspace = ChildWorkspace(call["directory"], channel)
+    workspace = ChildWorkspace(call["directory"], call["cache"], channel)
     logging.basicConfig(level=logging.INFO, handlers=[EventHandler(workspace)])
     module, _, function = call["entry"].partition(":")
     try:

@@ -144,8 +144,7 @@ class _Run:
         self._selector.register(self._channel, selectors.EVENT_READ, _Lines(self._receive, None))
         for stream, name in ((self._process.stdout, "stdout"), (self._process.stderr, "stderr")):
             self._selector.register(stream, selectors.EVENT_READ, _Lines(self._printer(name), _LINE_LIMIT))
-        request = {"entry": call.entry, "payload": call.payload, "directory": call.directory, "roots": call.roots}
-        self._request = memoryview(json.dumps(request).encode())
+        self._request = memoryview(json.dumps(vars(call)).encode())
         os.set_blocking(self._process.stdin.fileno(), False)
         self._selector.register(self._process.stdin, selectors.EVENT_WRITE, None)
 

@@ -1,8 +1,9 @@
 """Isolation in this process: no start-up cost, private modules, and no way to stop a call by force.
 
 A cancelled or timed-out call ends the next time that it sends an event (a log record, a monitor message, progress), or
-when it returns. Its prints go to this process's standard output, and the working directory is this process's. Work that
-must be stoppable belongs into `ChildProcess`.
+when it returns. Its prints go to this process's standard output, and the working directory is this process's, as are
+the environment, ``sys.path`` and logging: changes of these are undone afterwards (see ``process_state``). Work that must
+be stoppable belongs into `ChildProcess`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from fairlead.adapters import events
 from fairlead.adapters.errors import AppExited, AppRaised, Cancelled, ContractError, StorageFailed, TimedOut
 from fairlead.adapters.isolation.private_modules import PrivateModules
+from fairlead.adapters.isolation.process_state import preserved
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -37,6 +39,7 @@ class ThreadWorkspace:
     def __init__(self, call: Call, host: Host) -> None:
         """Load nothing yet."""
         self.directory = call.directory
+        self.cache = call.cache
         self._host = host
         self._modules = PrivateModules(call.roots)
         self._lock = threading.Lock()
@@ -99,7 +102,7 @@ class InProcess:
         workspace = ThreadWorkspace(call, host)
         token = _running.set(workspace)
         try:
-            with _capture_logging():
+            with preserved(), _capture_logging():
                 value = getattr(importlib.import_module(module), function)(payload, workspace)
         except Exception as error:
             if workspace.stopped_by is not None:

@@ -28,6 +28,8 @@ class Call:
     """An existing, empty folder that is this call's alone; the working directory where the isolation has its own."""
     roots: tuple[str, ...] = ()
     """Folders of source code that belong to this call; their modules are never shared with another call."""
+    cache: str | None = None
+    """Where results are kept, for work that this call has done in its turn; None for the default."""
 
 
 class Workspace(Protocol):
@@ -36,6 +38,11 @@ class Workspace(Protocol):
     @property
     def directory(self) -> str:
         """The folder that is this call's alone."""
+        ...
+
+    @property
+    def cache(self) -> str | None:
+        """Where results of work are kept that this call has done in its turn; None for the default."""
         ...
 
     def emit(self, event: Event) -> None:

@@ -1,4 +1,4 @@
-"""Outputs as JSON: what Octue's encoder takes, and numpy's numbers and arrays, without importing numpy.
+"""Values as JSON and back: what Octue's encoder takes, and numpy's numbers and arrays, without importing numpy.
 
 Sets and dates become tagged objects, as in Octue's files: ``{"_type": "set", "items": […]}`` and
 ``{"_type": "datetime", "value": "…"}``. What has no JSON form is reported with the path to it.
@@ -34,6 +34,28 @@ def to_json(value: "Any", where: str, *, finite: bool = False, error: "type[Cont
         found = f"a value of type {name} is not JSON data ({reason})"
         remedy = "Store numbers, texts, lists and objects; put anything else into a file of an output dataset."
         raise (error or OutputInvalid)(Problem(place, found, "JSON data", remedy)) from reason
+
+
+def from_json(data: "Any") -> "Any":
+    """Return JSON data with Octue's tagged objects made into the sets and datetimes that `to_json` wrote.
+
+    What only looks like one of them, such as a date that is none, stays as it is.
+    """
+    if isinstance(data, list):
+        return [from_json(item) for item in data]
+    if not isinstance(data, dict):
+        return data
+    kind = data.get("_type")
+    try:
+        if kind == "set":
+            return {from_json(item) for item in data["items"]}
+        if kind == "datetime":
+            import datetime as dt
+
+            return dt.datetime.fromisoformat(data["value"])
+    except (KeyError, TypeError, ValueError):
+        return data
+    return {key: from_json(value) for key, value in data.items()}
 
 
 def _encoded(value: "Any", *, finite: bool) -> bytes:

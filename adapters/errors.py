@@ -59,25 +59,33 @@ class FairleadError(Exception):
         self.remedy = remedy
         self.log: str | None = None
         """Where the log of the run is, if it had started."""
+        self.diagnostics: str | None = None
+        """Where all that is needed to run it again was saved, if it was."""
 
     def __str__(self) -> str:
         parts = [self.message]
         if self.remedy:
             parts.append(self.remedy)
         text = " ".join(parts)
-        return f"{text}\nThe log of the run: {self.log}" if self.log else text
+        if self.log:
+            text += f"\nThe log of the run: {self.log}"
+        return f"{text}\nTo run it again: fairlead replay {self.diagnostics}" if self.diagnostics else text
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (type(self), self.args, self.__dict__)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the error as JSON data: ``type``, ``message``, ``remedy``, ``retryable``, ``log`` and its details."""
+        """Return the error as JSON data: ``type``, ``message``, ``remedy``, ``retryable`` and its details.
+
+        Among them are ``log`` and ``diagnostics``, each a location or None.
+        """
         return {
             "type": type(self).__name__,
             "message": self.message,
             "remedy": self.remedy,
             "retryable": self.retryable,
             "log": self.log,
+            "diagnostics": self.diagnostics,
         }
 
 

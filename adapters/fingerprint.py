@@ -56,11 +56,16 @@ def source_tree(folder: str | os.PathLike[str]) -> str:
     from blake3 import blake3
 
     hasher = blake3()
-    if not Path(folder).is_dir():
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(folder))
-    for name, path in sorted(storage.local_files(os.fspath(folder), _is_no_source)):
+    for name, path in source_files(folder):
         hasher.update(f"{name}\0{storage.digest_local(path)}\n".encode("utf-8", "surrogateescape"))
     return hasher.hexdigest()
+
+
+def source_files(folder: str | os.PathLike[str]) -> list[tuple[str, str]]:
+    """Return the files that `source_tree` counts, sorted: each one's name, and its path."""
+    if not Path(folder).is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(folder))
+    return sorted(storage.local_files(os.fspath(folder), _is_no_source))
 
 
 def _is_no_source(entry: os.DirEntry[str]) -> bool:

@@ -8,7 +8,8 @@
  6. commit outputs and files to the cache
  7. return an `Outcome`
 
-Hosts translate, they repeat none of this. The module does not retry: it raises, and the orchestrator decides by
+A run that crashes leaves a bundle to run it again, where that is asked for (see ``diagnostics``). Hosts translate, they
+repeat none of this. The module does not retry: it raises, and the orchestrator decides by
 ``retryable``.
 """
 
@@ -21,19 +22,21 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from fairlead.adapters import events
 from fairlead.adapters.cache import DamagedEntry, Entry, ResultCache
-from fairlead.adapters.errors import AppRaised, Cancelled, FairleadError, StorageFailed
+from fairlead.adapters.diagnostics import Ending, save
+from fairlead.adapters.errors import AppRaised, Cancelled, ContractError, FairleadError, StorageFailed
 from fairlead.adapters.fingerprint import fingerprint
 
 if TYPE_CHECKING:
+    from fairlead.adapters.diagnostics import Diagnostics
     from fairlead.adapters.events import Event
     from fairlead.adapters.host import Host
-    from fairlead.adapters.isolation.protocol import Isolation
+    from fairlead.adapters.isolation.protocol import Call, Isolation
     from fairlead.adapters.storage import StoredFile
     from fairlead.adapters.unit import Unit, Work
 
@@ -57,6 +60,8 @@ class Outcome:
     """How long that run took."""
     seconds: float
     """How long it took this time, from binding the inputs to here."""
+    diagnostics: str | None = None
+    """Where all that is needed to run it again was saved, if it ran and that was asked for."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the outcome as plain JSON data, as engines pass it on."""
@@ -69,6 +74,7 @@ class Outcome:
             "log": self.log,
             "run_seconds": self.run_seconds,
             "seconds": self.seconds,
+            "diagnostics": self.diagnostics,
         }
 
 
@@ -80,6 +86,7 @@ def perform(
     cache: ResultCache,
     isolation: Isolation,
     refresh: bool = False,
+    diagnostics: Diagnostics | None = None,
 ) -> Outcome:
     """Do a piece of work, or find that it was done.
 
@@ -90,6 +97,7 @@ def perform(
         cache: where results are looked up and kept.
         isolation: where the unit's code runs.
         refresh: run in any case, and replace what the cache holds.
+        diagnostics: where runs that crash leave what is needed to run them again; None for nowhere.
 
     Raises:
         ContractError: something written down was not kept; see its ``problems``.
@@ -97,12 +105,18 @@ def perform(
         StorageFailed: the cache, or a file that the run needs, could not be read or written.
     """
     start = time.perf_counter()
+    bundles = _Bundles(diagnostics, unit, host, isolation)
     with _translated():
-        work, key = identify(unit, inputs)
+        try:
+            work, key = identify(unit, inputs)
+        except ContractError as error:
+            error.diagnostics = bundles.of_refused(inputs, error)
+            raise
         entry = None if refresh else look_up(cache, key, host.log)
     cached = entry is not None
+    bundle = None
     if entry is None:
-        key, entry = _run(unit, work, key, host, cache, isolation)
+        key, entry, bundle = _run(unit, work, key, host, cache, isolation, bundles)
         host.log(logging.INFO, f"{unit.name}: done in {entry.seconds:.2f} s, fingerprint {key[:12]}")
     else:
         host.log(logging.INFO, f"{unit.name}: found in the cache, fingerprint {key[:12]}")
@@ -115,6 +129,7 @@ def perform(
         log=entry.log,
         run_seconds=entry.seconds,
         seconds=time.perf_counter() - start,
+        diagnostics=bundle,
     )
 
 
@@ -133,7 +148,9 @@ def look_up(cache: ResultCache, key: str, log: Callable[[int, str], None]) -> En
         return None
 
 
-def _run(unit: Unit, work: Work, key: str, host: Host, cache: ResultCache, isolation: Isolation) -> tuple[str, Entry]:
+def _run(
+    unit: Unit, work: Work, key: str, host: Host, cache: ResultCache, isolation: Isolation, bundles: _Bundles
+) -> tuple[str, Entry, str | None]:
     if host.cancelled():
         raise Cancelled("The run was cancelled before it started.")
     with _scratch_folder() as directory, cache.run_log(key) as (log, stream):
@@ -141,16 +158,18 @@ def _run(unit: Unit, work: Work, key: str, host: Host, cache: ResultCache, isola
         name = f"{unit.name}: run {host.run_id}, attempt {host.attempt}, fingerprint {key}"
         logged.record(events.log_record(logging.INFO, "fairlead", name))
         start = time.perf_counter()
+        call: Call | None = None
         try:
             with _translated():
-                produced = work.collect(isolation.run(work.call(directory), logged), directory)
+                call = replace(work.call(directory), cache=cache.root)
+                produced = work.collect(isolation.run(call, logged), directory)
                 seconds = time.perf_counter() - start
                 if not work.is_unchanged():
                     changed = f"{unit.name}: its source or an input changed while it ran; nobody will find this result"
                     logged.log(logging.WARNING, changed)
                     key = fingerprint({"changed while it ran": key, "once": os.urandom(16)})
                 made_by = {"kind": unit.kind, "name": unit.name}
-                return key, cache.commit(key, produced, unit=made_by, seconds=seconds, log=log)
+                entry = cache.commit(key, produced, unit=made_by, seconds=seconds, log=log)
         except BaseException as error:
             end = events.raised(error)
             if isinstance(error, AppRaised):
@@ -159,7 +178,38 @@ def _run(unit: Unit, work: Work, key: str, host: Host, cache: ResultCache, isola
             if isinstance(error, FairleadError):
                 error.log = log
             logged.record(end)
+            if isinstance(error, Exception) and call is not None:
+                bundle = bundles.of_run(work, call, key, logged, stream, error)
+                if isinstance(error, FairleadError):
+                    error.diagnostics = bundle
             raise
+        return key, entry, bundles.of_run(work, call, key, logged, stream, None)
+
+
+class _Bundles:
+    """What diagnostics are written of one piece of work, if any are asked for."""
+
+    def __init__(self, wish: Diagnostics | None, unit: Unit, host: Host, isolation: Isolation) -> None:
+        self._wish = wish
+        self._unit, self._host, self._isolation = unit, host, isolation
+        self._start = time.monotonic()
+
+    def of_refused(self, inputs: Mapping[str, Any], error: ContractError) -> str | None:
+        """Write what was refused, if that is asked for; return where it is."""
+        if self._wish is None or self._wish.when != "always":
+            return None
+        ending = Ending(self._unit, self._host, self._isolation, None, self._start, None, error)
+        return save(self._wish, ending, lambda _copied: self._unit.describe(inputs), self._host.log)
+
+    def of_run(
+        self, work: Work, call: Call, key: str, host: _LoggedHost, stream: IO[bytes], error: Exception | None
+    ) -> str | None:
+        """Write what a run was given and has said, if that is asked for; return where it is."""
+        if self._wish is None or (error is None and self._wish.when != "always"):
+            return None
+        stream.flush()
+        ending = Ending(self._unit, self._host, self._isolation, key, self._start, Path(stream.name), error)
+        return save(self._wish, ending, lambda copied: work.describe(call, copied=copied), host.log)
 
 
 @contextlib.contextmanager

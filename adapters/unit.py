@@ -23,6 +23,24 @@ class Produced:
     files: Mapping[str, Path] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Description:
+    """What a run was given, as ``diagnostics`` keeps it for whoever runs it again."""
+
+    name: str
+    """What the run is found by; a name that a folder can have."""
+    documents: Mapping[str, Any]
+    """JSON data by the name of its file."""
+    files: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Input files that are copied: location and digest by name, which ``documents`` use in their place."""
+    source: Path | None = None
+    """The folder of the source code."""
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    """Values that must not be kept, by what is put in their places."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """Whatever else is needed to run it again, JSON data."""
+
+
 class Work(Protocol):
     """A unit bound to inputs that keep its contract."""
 
@@ -33,6 +51,10 @@ class Work(Protocol):
 
     def call(self, directory: Path) -> Call:
         """Return the call that does the work, in a folder that is its alone."""
+        ...
+
+    def describe(self, call: Call, *, copied: bool) -> Description:
+        """Say what a call was given; ``copied`` asks for input files to be copied and not only named."""
         ...
 
     def collect(self, value: Any, directory: Path) -> Produced:
@@ -63,4 +85,8 @@ class Unit(Protocol):
 
     def bind(self, inputs: Mapping[str, Any]) -> Work:
         """Check the inputs against the contract; raises `InputInvalid` with every problem found."""
+        ...
+
+    def describe(self, inputs: Mapping[str, Any]) -> Description:
+        """Say as far as can be what was to be run, when `bind` has refused it."""
         ...

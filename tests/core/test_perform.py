@@ -188,7 +188,17 @@ def test_an_outcome_is_plain_json(do):
     data = json.loads(json.dumps(outcome.to_dict()))
     assert data["outputs"] == outcome.outputs
     assert data["files"][0]["location"] == outcome.outputs["report"]
-    assert set(data) == {"unit", "fingerprint", "cached", "outputs", "files", "log", "run_seconds", "seconds"}
+    assert set(data) == {
+        "unit",
+        "fingerprint",
+        "cached",
+        "outputs",
+        "files",
+        "log",
+        "run_seconds",
+        "seconds",
+        "diagnostics",
+    }
 
 
 def test_a_remote_cache_serves_as_a_local_one(do, root):

@@ -1,0 +1,399 @@
+"""What a run of a twine app leaves to be run again, under the names that Octue's services use, and how that is done.
+
+Besides what ``adapters.diagnostics`` writes of any unit, a bundle of an app holds ``configuration_values.json``,
+``configuration_manifest.json``, ``input_values.json`` and ``input_manifest.json``, each if the strand was given, as it
+was before the app saw it. Manifests are bound: every file is named, with its digest. Datasets that were copied are in
+``configuration_manifest_datasets/<key>/`` and ``input_manifest_datasets/<key>/``, and their manifest says so.
+
+`RecordedApp` is a bundle as a unit, to be performed like any other; `load_test_fixture_from_diagnostics` reads one, be
+it ours or Octue's, for an app's own tests. The module does not compare how two runs ended.
+"""
+
+from __future__ import annotations
+
+import atexit
+import dataclasses
+import os
+import posixpath
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fairlead.adapters import storage
+from fairlead.adapters.diagnostics import QUESTIONS, SOURCE, Bundle, fetch
+from fairlead.adapters.errors import ContractError, InputInvalid, Problem
+from fairlead.adapters.fingerprint import source_files
+from fairlead.adapters.twine.contract import MANIFEST_STRANDS
+from fairlead.adapters.twine.encoding import to_json
+from fairlead.adapters.twine.manifests import plain_url
+from fairlead.adapters.twine.sources import load_json
+from fairlead.adapters.twine.unit import INPUT_STRANDS, TwineApp, TwineWork
+from fairlead.adapters.unit import Description, Produced
+
+if TYPE_CHECKING:
+    from fairlead.adapters.isolation.protocol import Call
+    from fairlead.adapters.twine.children import ChildEmulator
+    from fairlead.adapters.twine.resources import Manifest
+
+_MOST_NAMED = 3
+
+
+def describe(work: TwineWork, call: Call, *, copied: bool) -> Description:
+    """Describe a run: its strands, its source, and files to copy if that is wanted."""
+    root, inside = _source(work)
+    documents: dict[str, Any] = {}
+    files: dict[str, tuple[str, str]] = {}
+    unsigned: list[str] = []
+    for strand, bound in work.strands.items():
+        if strand not in INPUT_STRANDS:
+            continue
+        document = bound
+        if strand in MANIFEST_STRANDS:
+            datasets = {
+                key: _copied(dataset, f"{strand}_datasets/{key}", files)
+                if copied and _can_be_copied(key, dataset)
+                else _referenced(dataset, f"{strand}.datasets.{key}", unsigned)
+                for key, dataset in bound["datasets"].items()
+            }
+            document = bound | {"datasets": datasets}
+        documents[f"{strand}.json"] = document
+    return Description(
+        name=call.payload["analysis_id"],
+        documents=documents,
+        files=files,
+        source=root,
+        secrets=_credentials(work.twine.raw),
+        facts={
+            "app": work.app.app,
+            "analysis_id": call.payload["analysis_id"],
+            "inside": inside,
+            "source": work.source,
+            "without_signature": unsigned,
+        },
+    )
+
+
+def _source(work: TwineWork) -> tuple[Path, str]:
+    """Return the folder of all that counts as an app's source, and where in it the app is."""
+    return work.app.folder, ""
+
+
+def describe_inputs(app: TwineApp, inputs: Mapping[str, Any]) -> Description:
+    """Describe what was to be run and was refused: the strands as they were given, as far as they can be read."""
+    documents: dict[str, Any] = {}
+    for strand in INPUT_STRANDS:
+        source = inputs.get(strand, app.configuration.get(strand))
+        if source is None:
+            continue
+        try:
+            data, _ = load_json(source, strand, InputInvalid)
+            if hasattr(data, "to_primitive"):
+                data = data.to_primitive()
+            documents[f"{strand}.json"] = to_json(data, strand, error=InputInvalid)
+        except ContractError:
+            continue  # what is wrong with it is in the error, which is in the bundle, too
+    try:
+        secrets = _credentials(app.load().raw)
+    except ContractError:
+        secrets = {}
+    return Description(
+        name=f"refused-{os.urandom(8).hex()}",
+        documents=documents,
+        source=app.folder,
+        secrets=secrets,
+        facts={"app": app.app},
+    )
+
+
+def _credentials(contract: Mapping[str, Any]) -> dict[str, str]:
+    names = [credential["name"] for credential in contract.get("credentials", ())]
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
+def _can_be_copied(key: str, dataset: Mapping[str, Any]) -> bool:
+    """Tell whether all names can be names of files below the bundle."""
+    names = [key, *(part for file in dataset["files"] for part in file["name"].split("/"))]
+    return "/" not in key and not {"", ".", ".."} & set(names)
+
+
+def _copied(dataset: Mapping[str, Any], place: str, files: dict[str, tuple[str, str]]) -> dict[str, Any]:
+    """Return a bound dataset with the files that it will have in the bundle, and list them in ``files``."""
+    files |= {f"{place}/{file['name']}": (file["path"], file["digest"]) for file in dataset["files"]}
+    return {**dataset, "path": place, "files": [file | {"path": file["name"]} for file in dataset["files"]]}
+
+
+def _referenced(dataset: Mapping[str, Any], place: str, unsigned: list[str]) -> dict[str, Any]:
+    """Return a bound dataset with addresses that hold no signature, and list in ``unsigned`` where one was."""
+    plain: dict[str, Any] = {
+        **dataset,
+        "files": [file | {"path": plain_url(file["path"])} for file in dataset["files"]],
+    }
+    if dataset["path"]:
+        plain["path"] = plain_url(dataset["path"])
+    if plain != dataset:
+        unsigned.append(place)
+    return plain
+
+
+class RecordedApp:
+    """The app of a bundle, with the very analysis that it ran: same id, same configuration, same inputs.
+
+    Its children give the answers that were recorded. Its inputs are those of the bundle; it takes no others.
+    """
+
+    kind = TwineApp.kind
+
+    def __init__(self, bundle: Bundle, *, app: str | None = None, tell: Callable[[str], None]) -> None:
+        """Read a bundle.
+
+        Args:
+            bundle: a bundle that was fetched.
+            app: the folder of an app to be run instead of the bundle's, such as a mended one.
+            tell: receives what differs from the recorded run, once the inputs are bound.
+
+        Raises:
+            InputInvalid: the bundle is not of an app, or has no source and no ``app`` was given.
+        """
+        kind = bundle.record.get("unit", {}).get("kind", self.kind)
+        source = bundle.folder / SOURCE
+        if kind != self.kind:
+            raise InputInvalid(
+                Problem(bundle.url, f"is of a unit of kind '{kind}'", "a twine app's", "Choose another.")
+            )
+        if app is None and not source.is_dir():
+            found = "the app's source is not in it"
+            raise InputInvalid(Problem(bundle.url, found, "", "Say with --app which app to run."))
+        self.bundle = bundle
+        self.questions = questions_in(bundle.folder)
+        self._app = TwineApp(app or source / str(bundle.record.get("inside", "")))
+        self._is_mended = app is not None
+        self._tell = tell
+
+    @property
+    def name(self) -> str:
+        """The app's name."""
+        recorded = self.bundle.record.get("unit", {}).get("name")
+        return self._app.name if self._is_mended or not recorded else str(recorded)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the source that will run."""
+        return self._app.folder
+
+    def bind(self, inputs: Mapping[str, Any]) -> RecordedWork:
+        """See `Unit.bind`; the ``inputs`` must be empty."""
+        if inputs:
+            raise InputInvalid(Problem(min(inputs), "is given, but a recorded run has its inputs", "", "Leave it out."))
+        recorded = strands_in(self.bundle.folder)
+        declared = [child["key"] for child in self._app.load().raw.get("children", ())]
+        app = self._app
+        if declared:
+            app = TwineApp(app.app, **{"children": recorded_children(declared, self.questions)})
+        try:
+            work = app.bind(recorded)
+        except InputInvalid as error:
+            raise InputInvalid([self._explained(problem) for problem in error.problems]) from error
+        for strand in MANIFEST_STRANDS:
+            if strand in work.strands:
+                self._compare(strand, recorded[strand], work.strands[strand])
+        return RecordedWork(work, self.bundle.record.get("analysis_id"))
+
+    def describe(self, inputs: Mapping[str, Any]) -> Description:
+        """See `Unit.describe`."""
+        return self._app.describe({**strands_in(self.bundle.folder), **inputs})
+
+    def _explained(self, problem: Problem) -> Problem:
+        """Add to a problem with a file that the bundle only refers to it."""
+        unsigned = self.bundle.record.get("without_signature", ())
+        if any(problem.where.startswith(place) for place in unsigned):
+            remedy = "It was read by a signed address, whose signature is not kept; copy datasets into diagnostics."
+        elif problem.where.startswith(tuple(MANIFEST_STRANDS)) and not self.bundle.record.get("copied"):
+            remedy = "The diagnostics only refer to it; bring it there, or let datasets be copied into diagnostics."
+        else:
+            return problem
+        return dataclasses.replace(problem, remedy=f"{problem.remedy} {remedy}".strip())
+
+    def _compare(self, strand: str, recorded: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+        for key, dataset in found["datasets"].items():
+            before = recorded["datasets"].get(key)
+            known = {file["name"]: file["digest"] for file in _files_of(before) if "digest" in file and "name" in file}
+            changed = [file["name"] for file in dataset["files"] if known.get(file["name"], "") != file["digest"]]
+            if known and changed:
+                names = ", ".join(changed[:_MOST_NAMED]) + (" …" if changed[_MOST_NAMED:] else "")
+                self._tell(f"{strand}, dataset '{key}': {names} changed since the recorded run")
+
+
+def _files_of(dataset: Any) -> list[Mapping[str, Any]]:
+    files = dataset.get("files") if isinstance(dataset, Mapping) else None
+    return [file for file in files or () if isinstance(file, Mapping)]
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordedWork:
+    """An app's work whose analysis has the id of the recorded one."""
+
+    work: TwineWork
+    analysis_id: str | None
+    """None where nothing tells it; then the analysis gets one of its own."""
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """See `Work.identity`."""
+        return self.work.identity
+
+    def call(self, directory: Path) -> Call:
+        """See `Work.call`."""
+        call = self.work.call(directory)
+        if self.analysis_id is None:
+            return call
+        return dataclasses.replace(call, payload={**call.payload, "analysis_id": self.analysis_id})
+
+    def describe(self, call: Call, *, copied: bool) -> Description:
+        """See `Work.describe`."""
+        return self.work.describe(call, copied=copied)
+
+    def collect(self, value: Any, directory: Path) -> Produced:
+        """See `Work.collect`."""
+        return self.work.collect(value, directory)
+
+    def is_unchanged(self) -> bool:
+        """See `Work.is_unchanged`."""
+        return self.work.is_unchanged()
+
+    def locate(self, outputs: Mapping[str, Any], files: str) -> dict[str, Any]:
+        """See `Work.locate`."""
+        return self.work.locate(outputs, files)
+
+
+def changed_source(bundle: Bundle, folder: Path) -> list[str]:
+    """Return the names of the files in which an app's folder differs from the source in a bundle."""
+    recorded = {name: storage.digest_local(path) for name, path in source_files(bundle.folder / SOURCE)}
+    found = {name: storage.digest_local(path) for name, path in source_files(folder)}
+    return sorted(name for name in {*recorded, *found} if recorded.get(name) != found.get(name))
+
+
+def strands_in(folder: Path) -> dict[str, Any]:
+    """Return the strands in a local bundle by name; manifests name the bundle's copies of files where there are any."""
+    strands: dict[str, Any] = {}
+    for strand in INPUT_STRANDS:
+        path = folder / f"{strand}.json"
+        if path.exists():
+            data, _ = load_json(path, strand, InputInvalid)
+            strands[strand] = _manifest(data, strand, folder) if strand in MANIFEST_STRANDS else data
+    return strands
+
+
+def _manifest(data: Any, strand: str, folder: Path) -> Any:
+    if not isinstance(data, Mapping) or not isinstance(data.get("datasets"), Mapping):
+        return data  # whoever binds it says what is wrong
+    datasets: dict[str, Any] = {}
+    for key, dataset in data["datasets"].items():
+        place = f"{strand}_datasets/{key}"
+        copy = folder / place
+        described = dataset if isinstance(dataset, Mapping) else {"path": dataset}
+        if described.get("path") == place or copy.is_dir():
+            files = described.get("files")
+            described = {**described, "path": str(copy)}
+            if files is not None:
+                described["files"] = [_in_copy(file, str(dataset.get("path") or ""), copy) for file in files]
+        datasets[key] = described
+    return {**data, "datasets": datasets}
+
+
+def _in_copy(file: Any, origin: str, copy: Path) -> Any:
+    """Return the description of a file, at its place in a copied dataset that was at ``origin``, if it is there."""
+    path = (file.get("cloud_path") or file.get("path")) if isinstance(file, Mapping) else file
+    if not isinstance(path, str):
+        return file
+    inside = path.removeprefix(origin.rstrip("/") + "/")
+    for name in (inside, posixpath.basename(path)):
+        if (copy / name).is_file():
+            place = {"path": str(copy / name)}
+            return {**file, **place, "cloud_path": None} if isinstance(file, Mapping) else place
+    return file
+
+
+def questions_in(folder: Path) -> list[dict[str, Any]]:
+    """Return what a recorded run asked its children, in the order of the answers; each with ``id`` and ``events``."""
+    path = folder / QUESTIONS
+    if not path.exists():
+        return []
+    data, _ = load_json(path, QUESTIONS, InputInvalid)
+    if not isinstance(data, list) or not all(isinstance(question, dict) for question in data):
+        found = "is no list of questions"
+        raise InputInvalid(Problem(QUESTIONS, found, "a list of objects with 'id' and 'events'", "Fetch it again."))
+    return [
+        {**question, "events": question.get("events", question.get("messages")) or []}
+        for question in data  # pyright: ignore[reportUnknownVariableType]
+    ]
+
+
+def recorded_children(keys: list[str], questions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return an app's children, as it is given them, that answer what they were asked as they did then."""
+    asked: dict[str, list[dict[str, Any]]] = {key: [] for key in keys}
+    for question in questions:
+        asked.setdefault(key_of(question), []).append(question)
+    return [
+        {
+            "key": key,
+            "id": str(answers[0].get("id") or key) if answers else key,
+            "backend": {"name": "recorded", "questions": answers},
+        }
+        for key, answers in asked.items()
+        if key in keys
+    ]
+
+
+def key_of(question: Mapping[str, Any]) -> str:
+    """Return the key of the child that was asked."""
+    return str(question.get("key") or question.get("id"))
+
+
+def load_test_fixture_from_diagnostics(
+    path: str | os.PathLike[str],
+) -> tuple[Any, Manifest | None, Any, Manifest | None, tuple[ChildEmulator, ...]]:
+    """Read a bundle, ours or Octue's, for an app's tests.
+
+    Args:
+        path: where it is, a path or URL; what is remote is fetched, and kept until this program ends.
+
+    Returns:
+        configuration values, configuration manifest, input values and input manifest, each None if the run had none;
+        and an emulator for each question that the run asked a child, in the order of the answers.
+
+    Raises:
+        InputInvalid: nothing is there, or it cannot be used.
+    """
+    location = os.fspath(path)
+    if storage.is_local(location):
+        folder = storage.local_path(location)
+        if not folder.is_dir():
+            raise InputInvalid(Problem(location, "is not there", "a folder of diagnostics", "Check the path."))
+    else:
+        folder = Path(tempfile.mkdtemp(prefix="fairlead-fixture-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        fetch(location, folder, whole=False)
+    strands = strands_in(folder)
+    questions = questions_in(folder)
+    emulators: tuple[ChildEmulator, ...] = ()
+    if questions:
+        from fairlead.adapters.twine.children import ChildEmulator
+
+        emulators = tuple(ChildEmulator(id=question.get("id"), events=question["events"]) for question in questions)
+    return (
+        strands.get("configuration_values"),
+        _as_manifest(strands.get("configuration_manifest")),
+        strands.get("input_values"),
+        _as_manifest(strands.get("input_manifest")),
+        emulators,
+    )
+
+
+def _as_manifest(data: Any) -> Manifest | None:
+    if data is None:
+        return None
+    from fairlead.adapters.twine.resources import Manifest
+
+    return Manifest(data["datasets"], id=data.get("id"))

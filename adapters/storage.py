@@ -15,7 +15,7 @@ import posixpath
 import re
 import shutil
 import stat
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,10 @@ _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 _ADDRESSES_WITH_COLONS = {"github", "git"}  # org:repository@revision
 _SMALL = 1 << 18
 _CHUNK = 1 << 22
+_PART = 1 << 23
+"""Bytes of a part of an upload: stores ask for at least 5 MiB."""
+_PARTS = 10_000
+"""How many parts an upload may have."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ def digest(location: str) -> str:
         with fs.open(path, "rb") as stream:
             return _digest_stream(stream.readinto)
 
-    return _remote(location, read)
+    return on_store(location, read)
 
 
 def digest_local(path: str | os.PathLike[str]) -> str:
@@ -141,14 +145,14 @@ def exists(location: str) -> bool:
     """Tell whether a file or folder is there."""
     if is_local(location):
         return local_path(location).exists()
-    return _remote(location, lambda fs, path: bool(fs.exists(path)))
+    return on_store(location, lambda fs, path: bool(fs.exists(path)))
 
 
 def is_folder(location: str) -> bool:
     """Tell whether a folder is there (in object stores: whether anything is below that name)."""
     if is_local(location):
         return local_path(location).is_dir()
-    return _remote(location, lambda fs, path: bool(fs.isdir(path)))
+    return on_store(location, lambda fs, path: bool(fs.isdir(path)))
 
 
 def walk(location: str) -> list[str]:
@@ -165,7 +169,7 @@ def walk(location: str) -> list[str]:
         prefix = path.rstrip("/") + "/"
         return sorted(name.removeprefix(prefix) for name in fs.find(path) if name.startswith(prefix))
 
-    return _remote(location, find)
+    return on_store(location, find)
 
 
 def local_files(
@@ -204,32 +208,48 @@ def size(location: str) -> int:
     """Return a file's size in bytes."""
     if is_local(location):
         return local_path(location).stat().st_size
-    return _remote(location, lambda fs, path: int(fs.size(path)))
+    return on_store(location, lambda fs, path: int(fs.size(path)))
 
 
 def read_bytes(location: str) -> bytes:
     """Return a whole (small) file; raises FileNotFoundError."""
     if is_local(location):
         return local_path(location).read_bytes()
-    return _remote(location, lambda fs, path: bytes(fs.cat_file(path)))
+    return on_store(location, lambda fs, path: bytes(fs.cat_file(path)))
 
 
 def write_bytes(location: str, data: bytes) -> None:
     """Write a whole (small) file so that a reader sees the old content or the new, never a part."""
     if not is_local(location):
-        _remote(location, lambda fs, path: fs.pipe_file(path, data))
+        on_store(location, lambda fs, path: fs.pipe_file(path, data))
         return
     with _appearing(local_path(location)) as temporary:
         temporary.write_bytes(data)
 
 
-def put(source: Path, location: str) -> None:
-    """Copy a local file to a location, making its folders; locally, it appears whole or not at all."""
+def put(source: Path, location: str, metadata: Mapping[str, str] | None = None) -> None:
+    """Copy a local file to a location, making its folders; locally, it appears whole or not at all.
+
+    ``metadata`` go with the object in the same request, to stores that keep them with objects (``s3://``, ``gs://``);
+    others leave them out. Larger files are sent in parts, of which only a few are in memory.
+    """
     if not is_local(location):
-        _remote(location, lambda fs, path: fs.put_file(str(source), path))
+        options = _put_options(location.partition(":")[0], source.stat().st_size, metadata)
+        on_store(location, lambda fs, path: fs.put_file(str(source), path, **options))
         return
     with _appearing(local_path(location)) as temporary:
         shutil.copyfile(source, temporary)
+
+
+def _put_options(scheme: str, size: int, metadata: Mapping[str, str] | None) -> dict[str, Any]:
+    """Return what tells a store's package to send parts of bounded size, and metadata with the object."""
+    kept = dict(metadata or {})
+    if scheme in {"s3", "s3a"}:
+        part = max(_PART, -(-size // _PARTS))
+        return {"chunksize": part, "max_concurrency": 4, **({"Metadata": kept} if kept else {})}
+    if scheme in {"gs", "gcs"}:
+        return {"chunksize": _PART, **({"metadata": kept} if kept else {})}
+    return {}
 
 
 def fetch(location: str, target: Path) -> None:
@@ -245,7 +265,7 @@ def fetch(location: str, target: Path) -> None:
             fs.get_file(path, str(temporary))
 
     with _appearing(target) as temporary:
-        _remote(location, get)
+        on_store(location, get)
 
 
 def remove(location: str) -> None:
@@ -262,7 +282,7 @@ def remove(location: str) -> None:
         if fs.exists(path):
             fs.rm(path, recursive=True)
 
-    _remote(location, delete)
+    on_store(location, delete)
 
 
 @contextlib.contextmanager
@@ -282,8 +302,11 @@ def _shares_streams(fs: Any) -> bool:
     return "memory" in fs.protocol
 
 
-def _remote(location: str, action: Callable[[Any, str], T]) -> T:
-    """Do something with the file system and path of a URL; a store's own failure becomes `StorageFailed`."""
+def on_store(location: str, action: Callable[[Any, str], T]) -> T:
+    """Do something with the file system and path of a URL; a store's own failure becomes `StorageFailed`.
+
+    Where fsspec has no word for it: what is the same in all stores has a function of its own here.
+    """
     scheme = location.partition(":")[0]
     try:
         import fsspec

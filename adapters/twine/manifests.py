@@ -2,8 +2,9 @@
 
 A manifest gives each dataset as a folder's location, or as an object with ``path``, ``files`` or both, in either of
 Octue's dialects; ids may be absent. Relative paths are relative to the manifest's file; what is not there, and what
-came from no file, to the working directory, as in Octue. Bound, it is JSON data that an app's process turns into
-`Manifest`, `Dataset` and `Datafile`.
+came from no file, to the working directory, as in Octue. What is stored about datasets and files, in ``.octue`` files
+and with objects in stores, wins over what the manifest says. Bound, it is JSON data that an app's process turns into
+`Manifest`, `Dataset` and `Datafile`; it writes nothing.
 """
 
 from __future__ import annotations
@@ -19,9 +20,13 @@ from typing import Any
 from fairlead.adapters import storage
 from fairlead.adapters.errors import Problem
 from fairlead.adapters.schemas import shown
-from fairlead.adapters.twine.encoding import to_json
+from fairlead.adapters.twine.encoding import from_json, to_json
+from fairlead.adapters.twine.exceptions import InvalidInputException, OctueSDKException
+from fairlead.adapters.twine.resources import listing, metadata
+from fairlead.adapters.twine.resources.datafile import Datafile
+from fairlead.adapters.twine.resources.label import LabelSet
+from fairlead.adapters.twine.resources.tag import TagDict
 
-METADATA_FILE = ".octue"
 _DESCRIBED = ("tags", "labels", "timestamp")
 
 
@@ -32,8 +37,7 @@ def bind_manifest(data: Any, strand: str, base: Path | None) -> tuple[dict[str, 
     a file has ``name`` (its path in the dataset), ``path``, ``id``, ``timestamp``, ``tags``, ``labels`` and ``digest``.
     An id that was not given is None.
     """
-    if hasattr(data, "to_primitive"):
-        data = data.to_primitive()
+    data = _described(data)
     if not isinstance(data, Mapping) or not isinstance(data.get("datasets"), Mapping):
         remedy = 'Give {"datasets": {"name": "folder"}}.'
         return {}, [Problem(strand, f"{shown(data)} is not a manifest", "an object with 'datasets'", remedy)]
@@ -41,8 +45,7 @@ def bind_manifest(data: Any, strand: str, base: Path | None) -> tuple[dict[str, 
     problems = _description_problems(data, strand)
     for key, dataset in data["datasets"].items():
         place = f"{strand}.datasets.{key}"
-        if hasattr(dataset, "to_primitive"):
-            dataset = dataset.to_primitive()  # noqa: PLW2901
+        dataset = _described(dataset)  # noqa: PLW2901
         if isinstance(dataset, str | os.PathLike):
             dataset = {"path": os.fspath(dataset)}  # noqa: PLW2901
         if not isinstance(dataset, Mapping) or not ("path" in dataset or "files" in dataset):
@@ -90,6 +93,11 @@ def _dataset_identity(dataset: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _described(given: Any) -> Any:
+    """Return the description of a manifest, a dataset or a file that is an object; anything else as it is."""
+    return given.to_description() if hasattr(given, "to_description") else given
+
+
 def _bind_dataset(
     dataset: Mapping[str, Any], key: str, place: str, base: Path | None
 ) -> tuple[dict[str, Any], list[Problem]]:
@@ -99,14 +107,18 @@ def _bind_dataset(
         problems.append(Problem(f"{place}.path", f"{shown(path)} is not a path", "a text", "Give the folder's path."))
         path = None
     folder = _absolute(path, base) if path else None
+    stored: Mapping[str, Any] = {}
     if dataset.get("files") and not isinstance(dataset["files"], list | tuple | set | frozenset):
         found = f"{shown(dataset['files'])} is not a list"
         problems.append(Problem(f"{place}.files", found, "a list of files", 'Give ["path"].'))
         files: list[dict[str, Any]] = []
     elif dataset.get("files") or _is_declared_empty(dataset, folder):
-        files = [_file(file, f"{place}.files[{i}]", folder, base, problems) for i, file in enumerate(dataset["files"])]
+        folders = _Folders()
+        files = [
+            _file(file, f"{place}.files[{i}]", folder, base, folders, problems) for i, file in enumerate(dataset["files"])
+        ]
     else:
-        files = _listing(folder, place, problems) if not problems else []
+        stored, files = _listing(folder, place, problems) if not problems else ({}, [])
     places: dict[str, str] = {}
     for file in files:
         name, location = file["name"], file["path"]
@@ -121,12 +133,39 @@ def _bind_dataset(
             found = f"cannot read {location}: {getattr(error, 'strerror', None) or 'it is not there'}"
             remedy = "Check the path and its permissions."
             problems.append(Problem(f"{place}, file '{name}'", found, "a file", remedy))
+    described = {**dataset, **stored}
     return {
-        **_description(dataset, place),
-        "name": str(dataset.get("name") or key),
+        **_description(described, place),
+        "name": str(described.get("name") or key),
         "path": folder,
         "files": files,
     }, problems
+
+
+class _Folders:
+    """The local folders of the files that a manifest names; each is looked at once."""
+
+    def __init__(self) -> None:
+        self._stored: dict[str, Mapping[str, Any]] = {}
+        self._real: dict[str, str] = {}
+
+    def record(self, location: str) -> Mapping[str, Any] | None:
+        """Return what is stored about a file."""
+        folder, _, name = location.rpartition("/")
+        if not storage.is_local(location):
+            return None
+        if folder not in self._stored:
+            self._stored[folder] = metadata.read(folder)["datafiles"]
+        return metadata.record_in(self._stored[folder], name)
+
+    def real(self, location: str) -> str:
+        """Return a path without links."""
+        if os.path.islink(location):
+            return os.path.realpath(location)
+        folder, _, name = location.rpartition("/")
+        if folder not in self._real:
+            self._real[folder] = os.path.realpath(folder)
+        return f"{self._real[folder]}/{name}"
 
 
 def _is_declared_empty(dataset: Mapping[str, Any], folder: str | None) -> bool:
@@ -134,34 +173,48 @@ def _is_declared_empty(dataset: Mapping[str, Any], folder: str | None) -> bool:
     return dataset.get("files") is not None and folder is not None and not storage.exists(folder)
 
 
-def _listing(folder: str | None, place: str, problems: list[Problem]) -> list[dict[str, Any]]:
+def _listing(
+    folder: str | None, place: str, problems: list[Problem]
+) -> tuple[Mapping[str, Any], list[dict[str, Any]]]:
+    """Return what is stored about a dataset, and every file in its folder with what is stored about it."""
     if folder is None:
         problems.append(Problem(place, "has neither 'path' nor any 'files'", "one of them", "Give the folder's path."))
-        return []
-    if not storage.is_folder(folder):
+        return {}, []
+    if f"/{listing.SIGNED}/" not in folder and not storage.is_folder(folder):
         is_file = storage.exists(folder)
         remedy = f'Give the folder, or {{"files": ["{folder}"]}}.' if is_file else "Check the path."
         found = f"{folder} is a file, not a folder" if is_file else f"{folder} is not there"
         problems.append(Problem(place, found, "a folder", remedy))
-        return []
-    prefix = folder.rstrip("/") + "/"
+        return {}, []
     try:
-        names = storage.walk(folder)
+        stored, listed = listing.contents(folder)
     except OSError as error:
-        remedy = "Remove it, or fetch what it stands for."
+        remedy = "Remove it, or put what it stands for in its place."
         found = f"cannot read {error.filename}: {error.strerror}"
         problems.append(Problem(place, found, "files and folders", remedy))
-        return []
-    return [
-        {"name": name, "path": prefix + name, "id": None, "timestamp": None, "tags": {}, "labels": []}
-        for name in names
-        if posixpath.basename(name) != METADATA_FILE
-    ]
+        return {}, []
+    except InvalidInputException as error:
+        problems.append(Problem(place, str(error), "a dataset", ""))
+        return {}, []
+    where = f"{plain_url(folder)}/{metadata.FILE}"
+    problems += _description_problems(stored, f"{where}, dataset")
+    files: list[dict[str, Any]] = []
+    for name, location, record, _ in listed:
+        if record is None:
+            described: dict[str, Any] = {"id": None, "tags": {}, "labels": []}
+        else:
+            problems += _description_problems(record, f"{where}, '{name}'")
+            described = _description(record, where)
+        timestamp = record.get("timestamp") if record else None
+        files.append({"name": name, "path": location, "timestamp": timestamp, **described})
+    return {field: stored[field] for field in ("id", "name", "tags", "labels") if stored.get(field)}, files
 
 
-def _file(file: Any, place: str, folder: str | None, base: Path | None, problems: list[Problem]) -> dict[str, Any]:
-    if hasattr(file, "to_primitive"):
-        file = file.to_primitive()
+def _file(
+    file: Any, place: str, folder: str | None, base: Path | None, folders: _Folders, problems: list[Problem]
+) -> dict[str, Any]:
+    is_whole = hasattr(file, "to_description")  # and knows already what is stored
+    file = _described(file)
     if isinstance(file, str | os.PathLike):
         file = {"path": os.fspath(file)}
     path = (file.get("cloud_path") or file.get("path")) if isinstance(file, Mapping) else None
@@ -169,23 +222,45 @@ def _file(file: Any, place: str, folder: str | None, base: Path | None, problems
         problems.append(
             Problem(place, f"{shown(file)} is not a file", "a path, or an object with 'path'", "Give its path.")
         )
-        return {"name": "", "path": "", **_description({}, place)}
-    problems += _description_problems(file, place)
+        return {"name": "", "path": "", "timestamp": None, **_description({}, place)}
     path = os.fspath(path)
     location = _absolute(path, base)
     if folder is not None and storage.is_local(path) and not os.path.isabs(path):
         below = storage.join(folder, path)
         if not storage.is_local(below) or os.path.exists(below):
             location = below
-    prefix = (folder or "").rstrip("/") + "/"
-    inside = folder is not None and location.startswith(prefix)
+    prefix = plain_url(folder or "").partition(f"/{listing.SIGNED}/")[0].rstrip("/") + "/"
     plain = plain_url(location)
+    inside = folder is not None and plain.startswith(prefix)
+    if folder is not None and _leads_out(location, prefix, folders, inside=inside):
+        remedy = "Leave the dataset's 'path' out, or move the file into it."
+        problems.append(Problem(place, f"{path} leads out of the dataset {folder}", "a file in its folder", remedy))
+        return {"name": "", "path": "", "timestamp": None, **_description({}, place)}
+    record = None if is_whole else folders.record(location)
+    if record is not None:
+        place = f"{posixpath.dirname(location)}/{metadata.FILE}, '{posixpath.basename(location)}'"
+        file = {**file, **record}
+    problems += _description_problems(file, place)
     return {
         "name": plain.removeprefix(prefix) if inside else posixpath.basename(plain),
         "path": location,
         **_description(file, place),
         "timestamp": to_json(file.get("timestamp"), f"{place}.timestamp"),
     }
+
+
+def _leads_out(location: str, prefix: str, folders: _Folders, *, inside: bool) -> bool:
+    """Tell whether a file is outside the dataset in whose folder it is said to be.
+
+    A file in a store may stand in for one of a local folder. What is not there is told by who wants to read it.
+    """
+    if ".." in plain_url(location).split("/"):
+        return True
+    if not storage.is_local(location):
+        return not inside and not storage.is_local(prefix)
+    if not inside:
+        return not storage.is_local(prefix) or os.path.exists(location)
+    return not folders.real(location).startswith(folders.real(prefix + ".")[:-1])
 
 
 def _description_problems(given: Mapping[str, Any], place: str) -> list[Problem]:
@@ -200,8 +275,24 @@ def _description_problems(given: Mapping[str, Any], place: str) -> list[Problem]
         )
     if tags and not isinstance(tags, Mapping):
         problems.append(Problem(f"{place}.tags", f"{shown(tags)} is not an object", "", 'Give {"key": value}.'))
+    elif tags:
+        try:
+            TagDict(tags)
+        except OctueSDKException as error:
+            problems.append(Problem(f"{place}.tags", str(error).rstrip("."), "Octue's tags", "Rename it."))
     if labels and not isinstance(labels, str | list | tuple | set | frozenset | Mapping):
         problems.append(Problem(f"{place}.labels", f"{shown(labels)} is not a list", "", 'Give ["label"].'))
+    elif labels:
+        try:
+            LabelSet(labels.get("items", ()) if isinstance(labels, Mapping) else labels)
+        except OctueSDKException as error:
+            problems.append(Problem(f"{place}.labels", str(error).rstrip("."), "Octue's labels", "Rename it."))
+    if given.get("timestamp") is not None:
+        try:
+            Datafile("", timestamp=from_json(given["timestamp"]), ignore_stored_metadata=True)
+        except (OctueSDKException, TypeError) as error:
+            remedy = 'Give seconds since 1970, or {"_type": "datetime", "value": "2020-01-01T00:00:00"}.'
+            problems.append(Problem(f"{place}.timestamp", str(error).rstrip("."), "a time", remedy))
     return problems
 
 

@@ -20,6 +20,7 @@ from fairlead.adapters import storage
 from fairlead.adapters.errors import FairleadError
 from fairlead.adapters.fingerprint import fingerprint
 from fairlead.adapters.twine import Datafile, Dataset, Manifest
+from fairlead.adapters.twine.exceptions import InvalidInputException, UnexpectedNumberOfResultsException
 from fairlead.adapters.twine.manifests import bind_manifest, identity
 
 ID = "7ead7669-8162-4f64-8cd5-4abe92509e17"
@@ -136,14 +137,47 @@ def test_an_empty_folder_is_a_dataset_without_files(tmp_path):
     assert bound({"datasets": {"e": tmp_path / "empty"}})["datasets"]["e"]["files"] == []
 
 
-def test_a_linked_folder_is_the_folder(weather, tmp_path):
+def test_a_linked_folder_is_the_folder(weather):
+    (weather / "linked").symlink_to("2019")
+    before = bound({"datasets": {"w": weather}})
+    (weather / "2019" / "hours.csv").write_text("2")
+    assert "linked/hours.csv" in names(before["datasets"]["w"])
+    assert key(bound({"datasets": {"w": weather}})) != key(before)
+
+
+@pytest.mark.parametrize("target", ["elsewhere", "elsewhere/x.txt"], ids=["folder", "file"])
+@pytest.mark.parametrize("named", [False, True], ids=["found", "named"])
+def test_a_link_that_leads_out_of_a_dataset_is_refused(weather, tmp_path, target, named):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "x.txt").write_text("1")
-    (weather / "linked").symlink_to(tmp_path / "elsewhere")
-    before = bound({"datasets": {"w": weather}})
-    (tmp_path / "elsewhere" / "x.txt").write_text("2")
-    assert "linked/x.txt" in names(before["datasets"]["w"])
-    assert key(bound({"datasets": {"w": weather}})) != key(before)
+    (weather / "linked").symlink_to(tmp_path / target)
+    file = "linked" if target.endswith(".txt") else "linked/x.txt"
+    (found,) = problems_of({"datasets": {"w": {"path": weather, **({"files": [file]} if named else {})}}}).values()
+    assert "linked" in found
+    assert "leads out of the dataset" in found
+
+
+def test_a_folder_that_is_a_link_itself_is_the_folder(weather, tmp_path):
+    (tmp_path / "link").symlink_to(weather)
+    described = {"path": tmp_path / "link", "files": ["station.csv", str(tmp_path / "link" / "2019" / "hours.csv")]}
+    before = key(bound({"datasets": {"w": weather}}))
+    assert key(bound({"datasets": {"w": tmp_path / "link"}})) == key(bound({"datasets": {"w": described}})) == before
+
+
+@pytest.mark.parametrize(
+    ("path", "file"),
+    [
+        ("{weather}", "{elsewhere}"), ("{weather}", "../elsewhere.csv"), ("{weather}", "2019/../../elsewhere.csv"),
+        ("memory://bucket/data", "{elsewhere}"), ("memory://bucket/data", "memory://bucket/other/a.csv"),
+        ("memory://bucket/data", "memory://bucket/data/../other/a.csv"),
+    ],
+)  # fmt: skip
+def test_a_file_outside_the_dataset_that_it_is_said_to_be_in_is_refused(weather, tmp_path, path, file):
+    elsewhere = tmp_path / "elsewhere.csv"
+    elsewhere.write_text("not for the app")
+    described = {"path": path.format(weather=weather), "files": [file.format(elsewhere=elsewhere)]}
+    found = problems_of({"datasets": {"w": described}})
+    assert "leads out of the dataset" in found["input_manifest.datasets.w.files[0]"]
 
 
 @pytest.mark.parametrize("target", ["/nowhere", "x.csv"], ids=["to nothing", "to itself"])
@@ -164,10 +198,11 @@ def test_a_signature_is_no_part_of_a_files_name(server):
     assert (file.name, file.extension) == ("station.csv", "csv")
 
 
-def test_a_linked_file_is_the_file(weather, tmp_path):
+def test_a_linked_file_is_the_file(weather):
+    (weather / "2019" / "station.csv").write_text("703165")
     before = key(bound({"datasets": {"w": weather}}))
-    (weather / "station.csv").rename(tmp_path / "elsewhere.csv")
-    (weather / "station.csv").symlink_to(tmp_path / "elsewhere.csv")
+    (weather / "station.csv").unlink()
+    (weather / "station.csv").symlink_to("2019/station.csv")
     assert key(bound({"datasets": {"w": weather}})) == before
 
 
@@ -364,13 +399,13 @@ def test_an_app_sees_the_datasets_that_were_bound(weather):
 
 
 def test_an_unknown_dataset_is_answered_with_those_there_are(weather):
-    with pytest.raises(KeyError, match=r"'wether'.*weather"):
+    with pytest.raises(InvalidInputException, match=r"'wether'.*weather"):
         Manifest({"weather": weather}).get_dataset("wether")
 
 
 def test_the_only_file_of_a_dataset_is_asked_for_as_one(weather):
     assert Dataset(weather / "2019").files.one().name == "hours.csv"
-    with pytest.raises(ValueError, match=r"found 2: hours\.csv, station\.csv"):
+    with pytest.raises(UnexpectedNumberOfResultsException, match=r"hours\.csv.*station\.csv"):
         Dataset(weather).files.one()
 
 
@@ -398,7 +433,7 @@ def test_a_file_from_elsewhere_is_copied_into_the_dataset(weather, tmp_path):
         ("far.csv", "../out.csv", ValueError),
         ("far.csv", "/etc/out.csv", ValueError),
         ("far.csv", "station.csv", FileExistsError),
-        (None, "x", TypeError),
+        (None, "x", InvalidInputException),
     ],
 )
 def test_a_file_is_added_inside_the_dataset_once(weather, tmp_path, file, place, error):

@@ -1,53 +1,181 @@
 """Datafile: one file that goes into or comes out of an app, as the app sees it.
 
-Made in the app's process from a bound manifest (see ``manifests``) or by the app itself. A file of a remote store is
-fetched when its `Datafile.local_path` is first asked for. Only the standard library is imported at the start.
+It is here or in a store, and has an id, a timestamp, tags and labels, which are stored beside it: in the ``.octue``
+file of its folder, or with its object in a store. A file of a store is fetched when its `Datafile.local_path` is first
+asked for, and sent back when it was written. Only the standard library is imported at the start. Which files belong
+together is a dataset's affair.
 """
 
+import json
 import os
 import posixpath
-import uuid
-from collections.abc import Generator, Iterable, Mapping
-from contextlib import contextmanager
+
+from fairlead.adapters.twine.exceptions import CloudLocationNotSpecified, InvalidInputException, ReadOnlyResource
+from fairlead.adapters.twine.resources import metadata as stored
+from fairlead.adapters.twine.resources.mixins import (
+    Filterable,
+    Hashable,
+    Identifiable,
+    Labelable,
+    Metadata,
+    Serialisable,
+    Taggable,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import IO, Any
+    import datetime as dt
+    import tempfile
+    from collections.abc import Iterable, Mapping
+    from typing import IO, Any, Self
+
+    from fairlead.adapters.twine.resources.cloud import StoredObject
+
+_WEEK = 7 * 24 * 3600
+_WRITING = frozenset("wax+U")
 
 
-class Datafile:
-    """One file, with what is known about it: ``id``, ``timestamp``, ``tags`` and ``labels``."""
+class Datafile(Labelable, Taggable, Serialisable, Identifiable, Hashable, Filterable, Metadata):
+    """One file, with what is known about it: ``id``, ``timestamp``, ``tags`` and ``labels``.
+
+    Files are sorted by their names, and equal to nothing but themselves.
+    """
+
+    STORED = ("id", "timestamp", "tags", "labels")
+    _METADATA_ATTRIBUTES = STORED
+
+    _cloud_path: "str | None" = None
+    _local_path: "str | None" = None
+    _timestamp: "dt.datetime | float | None" = None
+    _fetched: "tempfile.TemporaryDirectory[str] | None" = None
+    _object: "StoredObject | None" = None
+    _opened: "_Opened | None" = None
+    _open_options: "tuple[str, bool, dict[str, Any]]" = ("r", True, {})
 
     def __init__(
         self,
         path: "str | os.PathLike[str]",
-        *,
-        timestamp: "Any" = None,
+        local_path: "str | os.PathLike[str] | None" = None,
+        cloud_path: "str | None" = None,
+        timestamp: "dt.datetime | float | None" = None,
+        mode: str = "r",
+        update_metadata: bool = True,  # noqa: FBT001, FBT002 (Octue's)
+        ignore_stored_metadata: bool = False,  # noqa: FBT001, FBT002 (Octue's)
         id: "str | None" = None,  # noqa: A002 (Octue's name)
         tags: "Mapping[str, Any] | None" = None,
         labels: "Iterable[str] | None" = None,
+        **kwargs: "Any",
     ) -> None:
-        """Describe the file at a path or URL; it need not exist yet."""
-        location = os.fspath(path)
-        remote = "://" in location and not location.startswith("file://")
-        self.cloud_path = location if remote else None
-        self._local_path = None if remote else os.path.abspath(location.removeprefix("file://"))
-        self.timestamp = timestamp
-        self.id = str(uuid.UUID(id)) if id else str(uuid.uuid4())
-        self.tags = dict(tags or {})
-        self.labels = set(labels.split() if isinstance(labels, str) else labels or ())
+        """Describe the file at a path or URL; it need not exist yet.
+
+        What is stored about the file wins over the arguments, unless ``ignore_stored_metadata``. For a file in a store,
+        that is one request.
+
+        Args:
+            path: where the file is.
+            local_path: for a file in a store: a copy of it on this machine; it is fetched there if it differs.
+            cloud_path: for a file on this machine: where in a store it is to be, too; it is uploaded there.
+            timestamp: a time that belongs to the data: a datetime, or seconds since the epoch.
+            mode: how ``with datafile as (datafile, f)`` opens the file.
+            update_metadata: whether that stores the metadata when it has written.
+            ignore_stored_metadata: use the arguments only.
+            id: a UUID; one is made if there is none.
+            tags: named values.
+            labels: words, in a list or in a text with spaces between.
+            kwargs: more options for opening the file.
+        """
+        # `name` is in what Octue serialises; a file's name is where it is.
+        kwargs.pop("name", None)
+        super().__init__(
+            id=id, tags=tags or None, labels=labels or None, immutable_hash_value=kwargs.pop("immutable_hash_value", None)
+        )
+        location = _location(path)
+        if timestamp is not None:
+            self.timestamp = timestamp
+        if (mode, update_metadata, kwargs) != Datafile._open_options:
+            self._open_options = (mode, update_metadata, kwargs)
+        if "://" in location or "::" in location:
+            self._cloud_path = location
+            if not ignore_stored_metadata:
+                self._take_from_cloud()
+            if local_path is not None:
+                self._keep_at(os.path.abspath(local_path))
+            return
+        self._local_path = location
+        if not ignore_stored_metadata and (record := stored.of_file(location)) is not None:
+            stored.take(self, record, f"{posixpath.dirname(location)}/{stored.FILE}, '{self.name}'")
+        if cloud_path is not None:
+            self.upload(cloud_path)
+
+    @classmethod
+    def listed(cls, location: str, record: "Mapping[str, Any] | None", found: "StoredObject | None" = None) -> "Self":
+        """Make the file at an absolute path or URL, with what is stored about it; nothing is looked up."""
+        self = cls.__new__(cls)
+        if "://" in location or "::" in location:
+            self._cloud_path = location
+            self._object = found
+        else:
+            self._local_path = location
+        if record is not None:
+            stored.take(self, record, f"what is stored about {location}")
+        return self
+
+    @classmethod
+    def from_description(cls, described: "Mapping[str, Any]") -> "Self":
+        """Make a file of what `to_description` has returned; nothing is looked up."""
+        return cls.listed(_location(described["path"]), described)
+
+    @classmethod
+    def deserialise(cls, serialised_object: "str | Mapping[str, Any]", from_string: bool = False) -> "Self":  # noqa: FBT001, FBT002 (Octue's)
+        """Make a file of what `to_primitive` returns, or with ``from_string`` of what `serialise` does."""
+        from fairlead.adapters.twine.encoding import from_json
+
+        given = json.loads(serialised_object) if from_string else serialised_object  # type: ignore[arg-type]  # a text
+        fields = {name: from_json(value) for name, value in given.items() if name != "_cloud_metadata"}
+        cloud_path = fields.pop("cloud_path", None)
+        self = cls(**{**fields, "path": fields.get("path") or cloud_path})
+        self._cloud_path = cloud_path or self._cloud_path
+        return self
 
     def __repr__(self) -> str:
         """Show the name."""
         return f"<Datafile('{self.name}')>"
 
+    def __lt__(self, other: object) -> bool:
+        """Compare by name; raises TypeError for anything but a Datafile."""
+        return self.name < self._comparable(other).name
+
+    def __gt__(self, other: object) -> bool:
+        """Compare by name; raises TypeError for anything but a Datafile."""
+        return self.name > self._comparable(other).name
+
+    def __getstate__(self) -> "dict[str, Any]":
+        """Return what a copy has; it fetches the file for itself."""
+        state = dict(self.__dict__)
+        state.pop("_opened", None)
+        if state.pop("_fetched", None) is not None:
+            state.pop("_local_path", None)
+        return state
+
+    def __enter__(self) -> "tuple[Self, IO[Any]]":
+        """Open the file in the mode of the constructor: ``with Datafile(path, mode="w") as (datafile, f)``."""
+        mode, update_metadata, options = self._open_options
+        self._opened = self.open(mode, update_metadata=update_metadata, **options)
+        return self, self._opened.__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        """Close the file, and store it and its metadata if it was written."""
+        if (opened := self._opened) is not None:
+            self._opened = None
+            opened.__exit__(*error)
+
     @property
     def name(self) -> str:
         """The file's own name, without folders."""
-        location = self.cloud_path or self._local_path or ""
+        location = self._cloud_path or self._local_path or ""
         if location.startswith(("http://", "https://")):  # a signature is no part of a name
             location = location.partition("?")[0].partition("#")[0]
-        return posixpath.basename(location)
+        return location.rpartition("/")[2]
 
     @property
     def extension(self) -> str:
@@ -55,25 +183,92 @@ class Datafile:
         return posixpath.splitext(self.name)[1].removeprefix(".")
 
     @property
+    def timestamp(self) -> "dt.datetime | None":
+        """The time that belongs to the data; seconds that were given are a time of this machine's zone, without zone.
+
+        Assigning takes a datetime, seconds since the epoch or None; raises TypeError for anything else.
+        """
+        if self._timestamp is None or not isinstance(self._timestamp, int | float):
+            return self._timestamp
+        import datetime as dt
+
+        return dt.datetime.fromtimestamp(self._timestamp)  # noqa: DTZ006 (as Octue)
+
+    @timestamp.setter
+    def timestamp(self, value: "dt.datetime | float | None") -> None:
+        import datetime as dt
+
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            try:
+                dt.datetime.fromtimestamp(value)  # noqa: DTZ006 (as Octue)
+            except (ValueError, OverflowError, OSError) as error:
+                msg = f"timestamp {value!r} is not in seconds since the epoch: {error}."
+                raise InvalidInputException(msg) from error
+        elif value is not None and not isinstance(value, dt.datetime):
+            msg = f"timestamp should be a datetime.datetime instance, an int, a float, or None; received {value!r}"
+            raise TypeError(msg)
+        self._timestamp = value
+
+    @property
+    def posix_timestamp(self) -> "float | None":
+        """The timestamp in seconds since the epoch; one without zone is of this machine's zone."""
+        timestamp = self.timestamp
+        return None if timestamp is None else timestamp.timestamp()
+
+    @property
     def local_path(self) -> str:
-        """The file's path on this machine; a remote file is fetched the first time, and kept as long as this object."""
-        if self._local_path is None:
-            import pathlib
-            import tempfile
+        """The file's path on this machine; a remote file is fetched the first time, and kept as long as this object.
 
-            from fairlead.adapters import storage
+        Assigning a path copies the file there, from the store if it is in one; raises FileExistsError if something is
+        there already. Assigning None forgets the copy of a file in a store.
+        """
+        return self._local_path or self.download()
 
-            assert self.cloud_path
-            self._fetched = tempfile.TemporaryDirectory(prefix="datafile-")
-            target = pathlib.Path(self._fetched.name, self.name)
-            storage.fetch(self.cloud_path, target)
-            self._local_path = str(target)
-        return self._local_path
+    @local_path.setter
+    def local_path(self, path: "str | os.PathLike[str] | None") -> None:
+        if path is None:
+            if self._cloud_path is None:
+                msg = f"The local path of {self!r} cannot be reset because it only exists locally; give another path"
+                raise CloudLocationNotSpecified(msg)
+            self._local_path = self._fetched = None
+            return
+        target = os.path.abspath(path)
+        if os.path.lexists(target):
+            msg = (
+                f"Only a path not corresponding to an existing file can be used; {target} exists, and would be "
+                "overwritten. Give another path, or remove what is there."
+            )
+            raise FileExistsError(msg)
+        from fairlead.adapters import storage
+
+        storage.fetch(self._cloud_path or self.local_path, storage.local_path(target))
+        self._local_path, self._fetched = target, None
 
     @property
     def path(self) -> str:
         """The same as `local_path`."""
         return self.local_path
+
+    @property
+    def cloud_path(self) -> "str | None":
+        """The file's URL, or None. Assigning a URL uploads the file there; assigning None forgets it."""
+        return self._cloud_path
+
+    @cloud_path.setter
+    def cloud_path(self, path: "str | None") -> None:
+        if path is not None:
+            self.upload(path)
+            return
+        if self._local_path is None:
+            msg = f"The cloud path of {self!r} cannot be reset because it only exists in the cloud; download it first"
+            raise CloudLocationNotSpecified(msg)
+        self._cloud_path = self._object = None
+
+    @property
+    def cloud_hash_value(self) -> "str | None":
+        """The hash that the store has of the file's content, if it tells one: Google Storage does."""
+        known = self._known_object()
+        return known.crc32c if known else None
 
     @property
     def exists_locally(self) -> bool:
@@ -82,33 +277,322 @@ class Datafile:
 
     @property
     def exists_in_cloud(self) -> bool:
-        """Whether the file is in a remote store."""
-        return self.cloud_path is not None
+        """Whether the file has a URL; whether it is there is not looked up."""
+        return self._cloud_path is not None
 
     @property
     def size_bytes(self) -> "int | None":
-        """The file's size, or None if it is not on this machine."""
-        return os.path.getsize(self._local_path) if self._local_path and self.exists_locally else None
+        """The file's size; None if it is neither on this machine nor in a store that tells."""
+        if self._local_path is not None and os.path.exists(self._local_path):
+            return os.path.getsize(self._local_path)
+        known = self._known_object()
+        return known.size if known else None
 
-    @contextmanager
-    def open(self, mode: str = "r", **options: "Any") -> "Generator[IO[Any]]":
-        """Open the file as the built-in ``open`` does, as a context manager; writing makes its folders."""
-        if any(letter in mode for letter in "wax"):
-            os.makedirs(os.path.dirname(self.local_path), exist_ok=True)
-        with open(self.local_path, mode, **options) as stream:
-            yield stream
+    def open(self, mode: str = "r", *, update_metadata: bool = True, **options: "Any") -> "_Opened":
+        """Open the file as the built-in ``open`` does, as a context manager; writing makes its folders.
+
+        ``hdf5`` files are opened by the package h5py. When a file has been written without an error, it is uploaded if
+        it has a URL, and its metadata are stored if ``update_metadata``. Raises `ReadOnlyResource` for writing to
+        a web address.
+        """
+        return _Opened(self, mode, options, update_metadata=update_metadata)
+
+    def upload(self, cloud_path: "str | None" = None, update_cloud_metadata: bool = True) -> str:  # noqa: FBT001, FBT002 (Octue's)
+        """Copy the file to a store, to ``cloud_path`` or else to where it was before, and return the URL.
+
+        The metadata go with it in the same request where the store keeps them with objects, else into the ``.octue``
+        file beside it. Raises `CloudLocationNotSpecified` if there is no URL, `ReadOnlyResource` for a web address.
+        """
+        from fairlead.adapters import storage
+
+        target = self._writable(cloud_path)
+        send(self, target, self.record() if update_cloud_metadata else None, beside=True)
+        if storage.is_local(target):
+            return target
+        self._cloud_path, self._object = target, None
+        return target
+
+    def download(self, local_path: "str | os.PathLike[str] | None" = None) -> str:
+        """Fetch the file from its store, to a path or else to a temporary one that goes with this object.
+
+        Returns the path. What is there already is not fetched again. Raises `CloudLocationNotSpecified` if the file has
+        no URL, FileNotFoundError if it is not there.
+        """
+        if self._cloud_path is None:
+            msg = f"Cannot download {self!r}, which has no cloud path; upload it first"
+            raise CloudLocationNotSpecified(msg)
+        if local_path is None:
+            if self._local_path is not None:
+                return self._local_path
+            target = self._temporary()
+        else:
+            target = os.path.abspath(local_path)
+            if target == self._local_path and os.path.exists(target):
+                return target
+        from fairlead.adapters import storage
+
+        storage.fetch(self._cloud_path, storage.local_path(target))
+        self._local_path = target
+        if local_path is not None:
+            self._fetched = None
+        return target
+
+    def metadata(  # type: ignore[override]  # the namespace is Octue's for files only
+        self,
+        include_id: bool = True,  # noqa: FBT001, FBT002 (Octue's)
+        include_sdk_version: bool = True,  # noqa: FBT001, FBT002 (Octue's)
+        use_octue_namespace: bool = True,  # noqa: FBT001, FBT002 (Octue's)
+    ) -> "dict[str, Any]":
+        """Return the metadata by name; ``octue__`` is put before each name unless told otherwise."""
+        found = super().metadata(include_id=include_id, include_sdk_version=False)
+        if include_sdk_version:
+            found["sdk_version"] = stored.sdk_version()
+        return {stored.NAMESPACE + name: value for name, value in found.items()} if use_octue_namespace else found
+
+    @property
+    def metadata_hash_value(self) -> "str | None":
+        """The hash of the metadata; neither the id nor the version counts."""
+        return self.hash_non_class_object(
+            self.metadata(include_id=False, include_sdk_version=False, use_octue_namespace=False)
+        )
+
+    def update_metadata(self) -> None:
+        """Store the metadata: with the object if the file is in a store, else in its folder's ``.octue`` file."""
+        if self._cloud_path is not None:
+            self.update_cloud_metadata()
+        else:
+            self.update_local_metadata()
+
+    def update_cloud_metadata(self) -> None:
+        """Store the metadata with the object, or beside it in stores that keep none."""
+        from fairlead.adapters.twine.resources import cloud
+
+        target = self._writable(None)
+        as_object = stored.to_object(self.record())
+        if cloud.keeps_metadata(target, as_object):
+            cloud.set_metadata(target, as_object)
+            return
+        if cloud.has_metadata(target):
+            cloud.set_metadata(target, _ELSEWHERE)
+        _store_beside(target, self.record())
+
+    def update_local_metadata(self) -> None:
+        """Store the metadata in the ``.octue`` file of the folder where the file is on this machine."""
+        if self._local_path is None or self._fetched is not None:
+            msg = f"{self!r} is in the cloud only: use update_cloud_metadata, or download it to a path first"
+            raise InvalidInputException(msg)
+        _store_beside(self._local_path, self.record())
+
+    def generate_signed_url(self, expiration: "dt.datetime | dt.timedelta | None" = None) -> str:
+        """Return a web address by which anybody may read the file until it expires, by default in seven days.
+
+        Raises `CloudLocationNotSpecified` if the file is in no store, `InvalidInputException` if its store has no such
+        addresses.
+        """
+        import datetime as dt
+
+        from fairlead.adapters.twine.resources import cloud
+
+        if self._cloud_path is None:
+            msg = f"{self!r} must exist in the cloud for a signed URL to be generated for it; upload it first"
+            raise CloudLocationNotSpecified(msg)
+        if cloud.is_url(self._cloud_path):
+            return self._cloud_path
+        return cloud.signed(self._cloud_path, expiration or dt.timedelta(seconds=_WEEK))
 
     def move_to(self, path: str) -> None:
         """Say that the file is now at a local path."""
-        self._local_path, self.cloud_path = path, None
+        self._local_path, self._cloud_path, self._fetched = path, None, None
+
+    def record(self) -> "dict[str, Any]":
+        """Return the metadata as they are stored: JSON data."""
+        from fairlead.adapters.twine.encoding import to_json
+
+        fields = {
+            "id": self.id,
+            "timestamp": self._timestamp,
+            "tags": dict(self.tags),
+            "labels": set(self.labels),
+            "sdk_version": stored.sdk_version(),
+        }
+        data: dict[str, Any] = to_json(fields, self.name, error=None)
+        return data
+
+    @property
+    def is_described(self) -> bool:
+        """Whether anything is known about the file beside where it is."""
+        return bool(self._timestamp is not None or getattr(self, "_id", None) or self.tags or self.labels)
 
     def to_primitive(self) -> "dict[str, Any]":
-        """Return the description as JSON data."""
+        """Return Octue's JSON form: ``id``, ``name``, ``path``, ``cloud_path``, ``timestamp``, ``tags``, ``labels``."""
+        from fairlead.adapters.twine.encoding import to_json
+
+        return {
+            "_cloud_metadata": {},
+            "cloud_path": self._cloud_path,
+            "id": self.id,
+            "labels": sorted(self.labels),
+            "name": self.name,
+            "path": self._local_path or self._cloud_path,
+            "tags": to_json(dict(self.tags), f"{self.name}, tags"),
+            "timestamp": to_json(self.timestamp, f"{self.name}, timestamp"),
+        }
+
+    def to_description(self) -> "dict[str, Any]":
+        """Return all that makes the file again elsewhere: ``id``, ``name``, ``path``, ``timestamp``, ``tags``, ``labels``.
+
+        The timestamp is as it was given. See `from_description`.
+        """
         return {
             "id": self.id,
             "name": self.name,
-            "path": self.cloud_path or self._local_path,
-            "timestamp": self.timestamp,
-            "tags": self.tags,
+            "path": self._cloud_path or self._local_path,
+            "timestamp": self._timestamp,
+            "tags": dict(self.tags),
             "labels": sorted(self.labels),
         }
+
+    def _calculate_hash(self) -> "str | None":
+        from fairlead.adapters.twine.resources import hashing
+
+        if self._local_path is None and self._cloud_path is not None:
+            return self.cloud_hash_value or hashing.hash_of_file(self.local_path)
+        return hashing.hash_of_file(self._local_path or "")
+
+    def _comparable(self, other: object) -> "Datafile":
+        if not isinstance(other, Datafile):
+            msg = f"An object of type {type(self)} cannot be compared with {type(other)}."
+            raise TypeError(msg)
+        return other
+
+    def _known_object(self) -> "StoredObject | None":
+        from fairlead.adapters.twine.resources import cloud
+
+        if self._object is None and self._cloud_path is not None and cloud.has_metadata(self._cloud_path):
+            self._object = cloud.look_up(self._cloud_path)
+        return self._object
+
+    def _take_from_cloud(self) -> None:
+        """Take what is stored with the object, or beside it; of a web address, nothing is known."""
+        from fairlead.adapters.twine.resources import cloud
+
+        location = self._cloud_path or ""
+        if cloud.is_url(location):
+            return
+        known = self._known_object()
+        record: Mapping[str, Any] | None = stored.from_object((known and known.metadata) or {})
+        if "sidecar" in (record or {}) or not cloud.has_metadata(location):
+            record = stored.record_in(stored.read(posixpath.dirname(location))["datafiles"], self.name)
+        if record:
+            stored.take(self, record, f"what is stored about {location}")
+
+    def _keep_at(self, path: str) -> None:
+        from fairlead.adapters.twine.resources import hashing
+
+        if os.path.exists(path) and self.cloud_hash_value == hashing.hash_of_file(path):
+            self._local_path = path
+        else:
+            self.download(path)
+
+    def _temporary(self) -> str:
+        import tempfile
+
+        self._fetched = tempfile.TemporaryDirectory(prefix="datafile-")
+        return os.path.join(self._fetched.name, self.name)
+
+    def _writable(self, cloud_path: "str | None") -> str:
+        """Return where the file is to be stored."""
+        target = cloud_path or self._cloud_path
+        if target is None:
+            msg = f"{self!r} has no cloud path; give one, e.g. cloud_path='s3://bucket/{self.name}'"
+            raise CloudLocationNotSpecified(msg)
+        if target.startswith(("http://", "https://")):
+            msg = f"{self!r} is at a web address, which is read-only; give another cloud_path, or open it to read"
+            raise ReadOnlyResource(msg)
+        return target
+
+
+class _Opened:
+    """A datafile that is open for as long as a ``with`` statement lasts."""
+
+    def __init__(self, datafile: Datafile, mode: str, options: "dict[str, Any]", *, update_metadata: bool) -> None:
+        self._datafile = datafile
+        self._mode = mode
+        self._options = options
+        self._update_metadata = update_metadata
+        self._writes = bool(_WRITING & set(mode))
+        self._stream: Any = None
+
+    def __enter__(self) -> "IO[Any]":
+        path = self._path()
+        if self._writes:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+        self._stream = self._open_hdf5(path) if self._datafile.extension == "hdf5" else open(path, self._mode, **self._options)
+        return self._stream  # type: ignore[no-any-return]  # an h5py.File counts as one
+
+    def __exit__(self, error: object, *_: object) -> None:
+        self._stream.close()
+        if not self._writes or error is not None:
+            return
+        if self._datafile.exists_in_cloud:
+            self._datafile.upload(update_cloud_metadata=self._update_metadata)
+        elif self._update_metadata:
+            self._datafile.update_local_metadata()
+
+    def _path(self) -> str:
+        datafile = self._datafile
+        if not self._writes:
+            return datafile.local_path
+        if datafile.exists_in_cloud:
+            datafile._writable(None)  # noqa: SLF001 (one class in two)
+            if datafile._local_path is None and ("w" in self._mode or "x" in self._mode):  # noqa: SLF001
+                datafile._local_path = datafile._temporary()  # noqa: SLF001 (nothing of the old content is needed)
+        return datafile.local_path
+
+    def _open_hdf5(self, path: str) -> "Any":
+        try:
+            import h5py
+        except ImportError as error:
+            msg = f"{self._datafile!r} is an HDF5 file, which the package h5py opens: pip install h5py."
+            raise ImportError(msg) from error
+        return h5py.File(path, self._mode, **self._options)
+
+
+_ELSEWHERE = {f"{stored.NAMESPACE}sidecar": "true"}
+"""What is kept with an object whose metadata have no room there: they are in the ``.octue`` file beside it."""
+
+
+def send(datafile: Datafile, target: str, record: "Mapping[str, Any] | None", *, beside: bool) -> None:
+    """Copy a file to a place, with its record; one that has no room with the object goes into the file ``beside`` it."""
+    from fairlead.adapters import storage
+    from fairlead.adapters.twine.resources import cloud
+
+    kept = None if record is None else stored.to_object(record)
+    fits = kept is None or cloud.keeps_metadata(target, kept)
+    if not fits:
+        kept = _ELSEWHERE if cloud.has_metadata(target) else None
+    storage.put(storage.local_path(datafile.local_path), target, kept)
+    if record is not None and not fits and beside:
+        _store_beside(target, record)
+
+
+def _store_beside(location: str, record: "Mapping[str, Any]") -> None:
+    folder, _, name = location.rpartition("/")
+
+    def change(records: "dict[str, Any]") -> None:
+        records["datafiles"][name] = dict(record)
+
+    stored.update(folder or "/", change)
+
+
+def _location(path: "str | os.PathLike[str]") -> str:
+    """Return a URL as it is, and a path absolute; raises `InvalidInputException` for what is neither."""
+    if not isinstance(path, str | os.PathLike):  # pyright: ignore[reportUnnecessaryIsInstance] (apps are untyped)
+        msg = f"{path!r} is no path of a file; give a text or a pathlib.Path"
+        raise InvalidInputException(msg)
+    location = os.fspath(path).removeprefix("file://")
+    if "://" not in location and "::" not in location:
+        return os.path.abspath(os.path.expanduser(location) if location.startswith("~") else location)
+    from fairlead.adapters import storage
+
+    return location if not storage.is_local(location) else os.path.abspath(location)

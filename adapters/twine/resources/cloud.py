@@ -1,0 +1,162 @@
+"""Objects in a store: what a store knows of them beside their content, and addresses by which anybody may read them.
+
+What all stores do alike is in ``storage``; here is what S3 and Google Storage add: metadata kept with an object, its
+checksum, and signed addresses. It moves no content.
+"""
+
+import binascii
+import re
+
+from fairlead.adapters.twine.exceptions import InvalidInputException
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Mapping
+    from typing import Any
+
+_S3 = ("s3://", "s3a://")
+_GOOGLE = ("gs://", "gcs://")
+_LIMITS = {_S3: 2_000, _GOOGLE: 8_000}
+"""Bytes of metadata that a store keeps with an object."""
+_MD5 = re.compile(r'"?([0-9a-f]{32})"?')
+
+
+class StoredObject:
+    """One object: its ``name`` in the folder that was listed, and what the store told of it without being asked more.
+
+    ``modified`` is in seconds since the epoch; ``md5`` is hexadecimal, ``crc32c`` base64. What was not told is None.
+    """
+
+    __slots__ = ("crc32c", "md5", "metadata", "modified", "name", "size")
+
+    def __init__(self, name: str, facts: "Mapping[str, Any]") -> None:
+        """Read what the store's package says, each in its own words."""
+        self.name = name
+        size = facts.get("size", facts.get("ContentLength"))
+        self.size: int | None = None if size is None else int(size)
+        modified = facts.get("LastModified") or facts.get("mtime")
+        self.modified: float | None = modified.timestamp() if hasattr(modified, "timestamp") else None
+        tag = _MD5.fullmatch(str(facts.get("ETag", "")))
+        google = facts.get("md5Hash")
+        self.md5: str | None = tag[1] if tag else binascii.a2b_base64(google).hex() if google else None
+        self.crc32c: str | None = facts.get("crc32c") or facts.get("ChecksumCRC32C")
+        metadata = facts.get("metadata", facts.get("Metadata"))
+        if metadata is None and "generation" in facts:  # Google Storage tells all it has
+            metadata = {}
+        self.metadata: Mapping[str, str] | None = metadata
+
+
+def is_url(location: str) -> bool:
+    """Tell whether a location is a web address, which can only be read."""
+    return location.startswith(("http://", "https://"))
+
+
+def keeps_metadata(location: str, metadata: "Mapping[str, str]") -> bool:
+    """Tell whether a store keeps metadata with an object, and has room for these."""
+    size = sum(len(name) + len(value) for name, value in metadata.items())
+    return any(location.startswith(schemes) and size <= limit for schemes, limit in _LIMITS.items())
+
+
+def has_metadata(location: str) -> bool:
+    """Tell whether a store keeps metadata with objects at all."""
+    return location.startswith((*_S3, *_GOOGLE))
+
+
+def objects(folder: str) -> "dict[str, StoredObject]":
+    """Return all objects below a folder by their names in it, in order.
+
+    Raises `InvalidInputException` for a name that leads out of it, as ``a/../../b`` does.
+    """
+    from fairlead.adapters import storage
+
+    def find(fs: "Any", path: str) -> "dict[str, StoredObject]":
+        fs.invalidate_cache(path)
+        prefix = path.rstrip("/") + "/"
+        found: dict[str, Any] = fs.find(path, detail=True)
+        names = sorted(name for name in found if name.startswith(prefix) and not name.endswith("/"))
+        return {name[len(prefix) :]: StoredObject(name[len(prefix) :], found[name]) for name in names}
+
+    listed = storage.on_store(folder, find)
+    for name in listed:
+        refuse_escape(name, folder)
+    return listed
+
+
+def refuse_escape(name: str, folder: str) -> None:
+    """Raise `InvalidInputException` unless a name, as a path in a folder, leads to something below that folder."""
+    if name.startswith("/") or ".." in name.split("/"):
+        msg = f"'{name}' leads out of the dataset {folder}; rename it, or give a path inside the dataset"
+        raise InvalidInputException(msg)
+
+
+def look_up(location: str) -> "StoredObject | None":
+    """Return what a store knows of one object, in one request; None if it is not there."""
+    from fairlead.adapters import storage
+
+    def ask(fs: "Any", path: str) -> "Mapping[str, Any]":
+        if location.startswith(_S3):
+            bucket, key, _ = fs.split_path(path)
+            facts: Mapping[str, Any] = fs.call_s3("head_object", Bucket=bucket, Key=key)
+            return facts
+        fs.invalidate_cache(path)
+        return fs.info(path)  # type: ignore[no-any-return]  # fsspec has no types
+
+    try:
+        facts = storage.on_store(location, ask)
+    except FileNotFoundError:
+        return None
+    return None if facts.get("type") == "directory" else StoredObject(location.rpartition("/")[2], facts)
+
+
+def set_metadata(location: str, metadata: "Mapping[str, str]") -> None:
+    """Set metadata of an object, leaving others and its content; raises FileNotFoundError."""
+    from fairlead.adapters import storage
+
+    def put(fs: "Any", path: str) -> None:
+        if location.startswith(_GOOGLE):
+            fs.setxattrs(path, **metadata)
+            return
+        bucket, key, _ = fs.split_path(path)
+        facts = fs.call_s3("head_object", Bucket=bucket, Key=key)
+        fs.call_s3(  # S3 changes metadata only with a copy of the object onto itself, which does not leave the store
+            "copy_object",
+            Bucket=bucket,
+            Key=key,
+            CopySource={"Bucket": bucket, "Key": key},
+            Metadata={**facts.get("Metadata", {}), **metadata},
+            MetadataDirective="REPLACE",
+            **({"ContentType": facts["ContentType"]} if "ContentType" in facts else {}),
+        )
+
+    storage.on_store(location, put)
+
+
+def signed(location: str, expiration: "dt.datetime | dt.timedelta") -> str:
+    """Return a web address by which anybody may read an object until it expires; a datetime without zone is UTC.
+
+    Raises `InvalidInputException` if the store has no such addresses, or if the time has passed already.
+    """
+    import datetime as dt
+
+    from fairlead.adapters import storage
+
+    if isinstance(expiration, dt.datetime):
+        moment = expiration if expiration.tzinfo else expiration.replace(tzinfo=dt.UTC)
+        expiration = moment - dt.datetime.now(dt.UTC)
+    seconds = int(expiration.total_seconds())
+    if seconds < 1:
+        msg = f"a signed URL for {location} would have expired already; give an expiration in the future"
+        raise InvalidInputException(msg)
+
+    def sign(fs: "Any", path: str) -> str | None:
+        try:
+            return str(fs.sign(path, expiration=seconds))
+        except NotImplementedError:
+            return None
+
+    url = storage.on_store(location, sign)
+    if url is None:
+        msg = f"{location}: '{location.partition(':')[0]}' storage has no signed URLs; s3:// and gs:// have"
+        raise InvalidInputException(msg)
+    return url

@@ -1,0 +1,505 @@
+"""Dataset: which files it has, what is known about them, and how it travels; it is whole, or known not to be."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import inspect
+import json
+import os
+import pickle
+import subprocess
+import sys
+import time
+import tracemalloc
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fairlead.adapters import storage
+from fairlead.adapters.twine import Datafile, Dataset
+from fairlead.adapters.twine.exceptions import (
+    CloudLocationNotSpecified,
+    InvalidInputException,
+    ReadOnlyResource,
+    UnexpectedNumberOfResultsException,
+)
+from fairlead.adapters.twine.manifests import bind_manifest
+from fairlead.adapters.twine.resources import listing, metadata, transfer
+
+ID = "7ead7669-8162-4f64-8cd5-4abe92509e17"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "ds"
+    (folder / "inner").mkdir(parents=True)
+    (folder / "a.csv").write_text("a")
+    (folder / "inner" / "b.csv").write_text("bb")
+    return folder
+
+
+@pytest.fixture
+def memory() -> Iterator[str]:
+    location = f"memory://{uuid.uuid4().hex}"
+    yield location
+    storage.remove(location)
+
+
+def names(dataset: Dataset) -> list[str]:
+    return [file.name for file in dataset]
+
+
+def store(folder: Path, **records: Any) -> None:
+    (folder / ".octue").write_text(json.dumps(records))
+
+
+def test_the_arguments_stand_in_the_documents_order():
+    expected = ["path", "files", "recursive", "ignore_stored_metadata", "id", "name", "tags", "labels"]
+    assert [*inspect.signature(Dataset).parameters] == expected
+
+
+# Which files
+
+
+def test_a_dataset_has_the_files_of_its_folder(folder):
+    assert names(Dataset(folder)) == ["a.csv", "b.csv"]
+    assert names(Dataset(folder, recursive=False)) == ["a.csv"]
+    assert len(Dataset(folder)) == 2
+
+
+def test_without_a_path_it_is_the_working_folder(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    assert Dataset().path == str(folder)
+    assert names(Dataset()) == ["a.csv", "b.csv"]
+
+
+@pytest.mark.parametrize("path", ["ds", "ds/", "./ds", "file://{}/ds"])
+def test_a_dataset_is_named_after_its_folder(folder, monkeypatch, path):
+    monkeypatch.chdir(folder.parent)
+    assert Dataset(path.format(folder.parent)).name == "ds"
+
+
+@pytest.mark.parametrize("kind", [list, set, tuple, frozenset, iter])
+@pytest.mark.parametrize(
+    "describe",
+    [str, Path, Datafile, lambda path: {"path": path}, lambda path: Datafile(path).to_primitive()],
+    ids=["text", "path", "datafile", "object", "primitive"],
+)
+def test_files_are_given_in_many_ways(folder, kind, describe):
+    path = folder / "a.csv"
+    files = [describe(path)] if kind in {list, tuple, iter} else {path}
+    assert [file.local_path for file in Dataset(folder, files=kind(files))] == [str(path)]
+
+
+@pytest.mark.parametrize("files", ["ds/z.csv", {"path": "z.csv"}, 3])
+def test_what_is_no_collection_of_files_is_refused(files):
+    with pytest.raises(InvalidInputException, match="must be an iterable of `Datafile` instances") as caught:
+        Dataset(files=files)
+    assert repr(files) in str(caught.value)
+
+
+def test_no_files_given_means_those_of_the_folder(folder):
+    assert names(Dataset(folder, files=[])) == ["a.csv", "b.csv"]
+    assert names(Dataset(files=[])) == []
+
+
+def test_a_folder_that_is_not_there_has_no_files(tmp_path, memory):
+    assert names(Dataset(tmp_path / "nowhere")) == names(Dataset(f"{memory}/nowhere")) == []
+
+
+def test_what_octue_stores_is_not_data(folder, memory):
+    for name in (".octue", "inner/.octue", f"..octue.{'0' * 16}", ".signed_metadata_files/calm-crow"):
+        storage.write_bytes(str(folder / name), b"{}")
+        storage.write_bytes(f"{memory}/{name}", b"{}")
+    storage.write_bytes(f"{memory}/.hidden", b"{}")
+    assert names(Dataset(folder)) == ["a.csv", "b.csv"]
+    assert names(Dataset(memory)) == [".hidden"]
+
+
+def test_a_link_out_of_the_folder_is_refused(folder, tmp_path):
+    (tmp_path / "secret").write_text("")
+    (folder / "link").symlink_to(tmp_path / "secret")
+    with pytest.raises(OSError, match=f"leads out of the dataset, to {tmp_path}/secret"):
+        _ = Dataset(folder).files
+
+
+def test_an_objects_name_that_leads_out_of_the_dataset_is_refused(memory, tmp_path):
+    storage.write_bytes(f"{memory}/a.csv", b"")
+    import fsspec
+
+    store = fsspec.filesystem("memory").store
+    prefix = memory.removeprefix("memory:/")
+    store[f"{prefix}/../../x.csv"] = store[f"{prefix}/a.csv"]
+    try:
+        with pytest.raises(InvalidInputException, match=r"'\.\./\.\./x\.csv' leads out"):
+            Dataset(memory).download(tmp_path / "here")
+    finally:
+        del store[f"{prefix}/../../x.csv"]
+
+
+# What is known
+
+
+def test_stored_metadata_wins_over_arguments(folder):
+    store(folder, dataset={"id": ID, "name": "stored", "tags": {"a": 1}, "labels": ["l"]})
+    dataset = Dataset(folder, name="given", tags={"b": 2}, labels=["g"])
+    assert (dataset.id, dataset.name, dataset.tags, dataset.labels) == (ID, "stored", {"a": 1}, {"l"})
+    ignoring = Dataset(folder, name="given", tags={"b": 2}, labels=["g"], ignore_stored_metadata=True)
+    assert (ignoring.name, ignoring.tags, ignoring.labels) == ("given", {"b": 2}, {"g"})
+
+
+def test_files_have_what_is_stored_in_their_own_folder(folder):
+    store(folder, datafiles={"a.csv": {"tags": {"n": 1}}, "b.csv": {"tags": {"n": "wrong"}}})
+    store(folder / "inner", datafiles={"b.csv": {"tags": {"n": 2}}})
+    assert [file.tags for file in Dataset(folder)] == [{"n": 1}, {"n": 2}]
+    assert [file.tags for file in Dataset(folder, ignore_stored_metadata=True)] == [{}, {}]
+
+
+def test_a_dataset_stores_all_that_is_known_at_once(folder, monkeypatch):
+    writes: list[str] = []
+    real = metadata.update
+    monkeypatch.setattr(metadata, "update", lambda place, change: writes.append(place) or real(place, change))
+    with Dataset(folder, tags={"a": 1}) as dataset:
+        for number, file in enumerate(dataset):
+            file.tags["n"] = number
+            (folder / f"unknown-{number}.csv").write_text("")
+    assert writes == [str(folder), str(folder / "inner")]
+    again = Dataset(folder)
+    assert (again.id, again.tags) == (dataset.id, {"a": 1})
+    assert {file.name: file.tags for file in again if file.tags} == {"a.csv": {"n": 0}, "b.csv": {"n": 1}}
+    assert "unknown-0.csv" not in (folder / ".octue").read_text()
+
+
+def test_an_error_stores_nothing(folder):
+    with pytest.raises(ZeroDivisionError), Dataset(folder):
+        raise ZeroDivisionError
+    assert not (folder / ".octue").exists()
+
+
+def test_a_file_is_found_by_its_label(folder):
+    dataset = Dataset(folder)
+    dataset.files.filter(name="a.csv").one().add_labels("first")
+    assert dataset.get_file_by_label("first").name == "a.csv"
+    with pytest.raises(UnexpectedNumberOfResultsException):
+        dataset.get_file_by_label("second")
+
+
+def test_the_hash_is_that_of_the_contents_only(folder):
+    before = Dataset(folder).hash_value
+    (folder / "a.csv").rename(folder / "renamed.csv")
+    assert Dataset(folder).hash_value == before
+    (folder / "renamed.csv").write_text("other")
+    assert Dataset(folder).hash_value != before
+
+
+def test_the_json_form_has_paths(folder):
+    dataset = Dataset(folder, id=ID, tags={"a": 1}, labels=["b", "a"])
+    described = {"id": ID, "name": "ds", "path": str(folder), "tags": {"a": 1}, "labels": ["a", "b"]}
+    assert dataset.to_primitive(include_files=False) == described
+    assert json.loads(dataset.serialise()) == described | {"files": [f"{folder}/a.csv", f"{folder}/inner/b.csv"]}
+    assert names(Dataset.deserialise(dataset.serialise(), from_string=True)) == ["a.csv", "b.csv"]
+
+
+def test_a_description_makes_the_dataset_again(folder):
+    with Dataset(folder, tags={"a": 1}) as dataset:
+        dataset.files.one(name="a.csv").tags["n"] = 1
+    for again in (
+        Dataset.from_description(dataset.to_description()),
+        copy.deepcopy(dataset),
+        pickle.loads(pickle.dumps(dataset)),
+    ):
+        assert (again.id, again.name, again.tags) == (dataset.id, "ds", {"a": 1})
+        assert [(file.local_path, file.id, file.tags) for file in again] == [
+            (file.local_path, file.id, file.tags) for file in dataset
+        ]
+
+
+def test_a_file_is_added_to_a_dataset_in_a_store(folder, memory):
+    dataset = Dataset(folder)
+    dataset.upload(memory)
+    there = Dataset(memory)
+    (folder.parent / "new.csv").write_text("new")
+    there.add(Datafile(folder.parent / "new.csv"), path_in_dataset="inner/new.csv")
+    assert names(there) == names(Dataset(memory)) == ["a.csv", "b.csv", "new.csv"]
+    with pytest.raises(FileExistsError):
+        there.add(Datafile(folder / "a.csv"))
+    with pytest.raises(InvalidInputException, match="leads out"):
+        there.add(Datafile(folder / "a.csv"), path_in_dataset="../a.csv")
+
+
+# Between here and a store
+
+
+@pytest.fixture(params=["memory", "folder"])
+def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "folder":
+        yield str(tmp_path / "target")
+        return
+    location = f"memory://{uuid.uuid4().hex}"
+    yield location
+    storage.remove(location)
+
+
+def test_a_dataset_arrives_with_all_that_is_known(folder, target):
+    with Dataset(folder, tags={"a": 1}, labels=["l"]) as dataset:
+        for number, file in enumerate(dataset):
+            file.tags["n"] = number
+            file.timestamp = number
+    assert dataset.upload(target) == target
+    there = Dataset(target)
+    assert (there.id, there.name, there.tags, there.labels) == (dataset.id, "ds", {"a": 1}, {"l"})
+    assert [(file.name, file.tags, file.posix_timestamp) for file in there] == [
+        ("a.csv", {"n": 0}, 0), ("b.csv", {"n": 1}, 1),
+    ]  # fmt: skip
+    assert sorted(storage.walk(target)) == [".octue", "a.csv", "inner/b.csv"]
+
+
+def test_a_dataset_comes_back_with_all_that_is_known(folder, memory, tmp_path):
+    with Dataset(folder, tags={"a": 1}) as dataset:
+        dataset.files.one(name="b.csv").tags["n"] = 1
+    dataset.upload(memory)
+    Dataset(memory).download(tmp_path / "back")
+    back = Dataset(tmp_path / "back")
+    assert (back.id, back.tags) == (dataset.id, {"a": 1})
+    assert {file.local_path: file.tags for file in back} == {
+        f"{tmp_path}/back/a.csv": {}, f"{tmp_path}/back/inner/b.csv": {"n": 1},
+    }  # fmt: skip
+
+
+def test_a_download_without_a_place_goes_to_temporary_files(folder, memory, scratch):
+    Dataset(folder).upload(memory)
+    there = Dataset(memory)
+    there.download()
+    assert sorted(Path(file.local_path).read_text() for file in there) == ["a", "bb"]
+    assert all(file.local_path.startswith(str(scratch)) for file in there)
+    del there
+    gc.collect()
+    assert [*scratch.iterdir()] == []
+
+
+def test_an_upload_without_metadata_leaves_none(folder, target):
+    Dataset(folder, tags={"a": 1}).upload(target, update_cloud_metadata=False)
+    assert storage.walk(target) == ["a.csv", "inner/b.csv"]
+    Dataset(folder, tags={"a": 1}).upload(target)
+    Dataset(folder, tags={"a": 2}).upload(target, update_cloud_metadata=False)
+    assert Dataset(target).tags == {"a": 1}
+
+
+def test_files_know_where_they_have_been_uploaded_to(folder, memory):
+    dataset = Dataset(folder)
+    assert not dataset.all_files_are_in_cloud
+    dataset.upload(memory)
+    assert {file.cloud_path: file.local_path for file in dataset} == {
+        f"{memory}/a.csv": f"{folder}/a.csv", f"{memory}/inner/b.csv": f"{folder}/inner/b.csv",
+    }  # fmt: skip
+    assert dataset.all_files_are_in_cloud
+    assert (dataset.path, dataset.name, dataset.exists_in_cloud) == (memory, "ds", True)
+
+
+def test_two_files_of_one_name_are_not_uploaded(folder, memory):
+    (folder.parent / "a.csv").write_text("other")
+    with pytest.raises(InvalidInputException, match=r"two files of the dataset are named 'a\.csv'"):
+        Dataset(files=[folder / "a.csv", folder.parent / "a.csv"]).upload(memory)
+    assert storage.walk(memory) == []
+
+
+def test_a_dataset_that_is_here_says_so(folder):
+    with pytest.raises(CloudLocationNotSpecified, match="You can only download files from a cloud dataset"):
+        Dataset(folder).download()
+    for action in (Dataset.upload, Dataset.generate_signed_url, Dataset.update_cloud_metadata):
+        with pytest.raises(CloudLocationNotSpecified):
+            action(Dataset(folder))
+
+
+def test_a_web_address_is_read_only(folder, serve):
+    dataset = Dataset(f"{serve(folder)}/.signed_metadata_files/x", files=[folder / "a.csv"])
+    for action in (dataset.upload, dataset.update_metadata):
+        with pytest.raises(ReadOnlyResource, match="read-only"):
+            action()
+
+
+def test_a_signed_dataset_is_read_from_the_web(folder, serve):
+    address = serve(folder)
+    document = {
+        "id": ID, "name": "signed", "tags": {"a": 1}, "labels": [],
+        "files": [f"{address}/a.csv?Signature=1", f"{address}/inner/b.csv?Signature=2"],
+        "datafiles": {"inner/b.csv": {"tags": {"n": 1}}},
+    }  # fmt: skip
+    storage.write_bytes(str(folder / ".signed_metadata_files" / "calm-crow"), json.dumps(document).encode())
+    url = f"{address}/.signed_metadata_files/calm-crow?Signature=3"
+    dataset = Dataset(url)
+    assert (dataset.id, dataset.name, dataset.tags) == (ID, "signed", {"a": 1})
+    assert [(file.name, file.tags) for file in dataset] == [("a.csv", {}), ("b.csv", {"n": 1})]
+    assert Path(dataset.files.one(name="b.csv").local_path).read_text() == "bb"
+    bound, problems = bind_manifest({"datasets": {"d": url}}, "input_manifest", None)
+    assert problems == []
+    assert [(file["name"], file["tags"]) for file in bound["datasets"]["d"]["files"]] == [
+        ("a.csv", {}), ("inner/b.csv", {"n": 1}),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ['{"files": ["/etc/passwd"]}', '{"files": ["s3://other/x"]}', "[]", "{", '{"files": 3}'])
+def test_a_signed_dataset_can_name_nothing_but_web_addresses(folder, serve, text):
+    storage.write_bytes(str(folder / ".signed_metadata_files" / "x"), text.encode())
+    url = f"{serve(folder)}/.signed_metadata_files/x?Signature=3"
+    with pytest.raises(InvalidInputException, match="signed dataset") as caught:
+        Dataset(url)
+    assert "Signature" not in str(caught.value)
+
+
+# Whole, or known not to be
+
+UPLOAD = """
+import sys, threading
+from fairlead.adapters.twine import Dataset
+from fairlead.adapters.twine.resources import transfer
+
+source, target, stop = sys.argv[1], sys.argv[2], int(sys.argv[3])
+turn, steps = threading.Lock(), 0
+
+def stopping(step):
+    def run(*arguments, **options):
+        global steps
+        with turn:
+            if steps == stop:
+                print("ready", flush=True)
+                threading.Event().wait()
+            steps += 1
+        return step(*arguments, **options)
+    return run
+
+transfer.send, transfer._write = stopping(transfer.send), stopping(transfer._write)
+Dataset(source).upload(target)
+"""
+
+
+def interrupted_upload(source: Path, target: str, after: int) -> None:
+    """Upload in a process of its own, which is killed when it has taken a number of steps."""
+    process = subprocess.Popen([sys.executable, "-c", UPLOAD, source, target, str(after)], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline() == b"ready\n"
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@pytest.fixture
+def several(tmp_path: Path) -> Path:
+    folder = tmp_path / "several"
+    folder.mkdir()
+    for number in range(8):
+        (folder / f"{number}.csv").write_text(str(number) * 1000)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["folder", "s3_store", "gcs_store"])
+def test_interrupted_uploads_leave_no_dataset_that_looks_complete(several, tmp_path, place, request):
+    target = str(tmp_path / "target") if place == "folder" else f"{request.getfixturevalue(place).url}/data/set"
+    for after in (1, 2, 4, 8, 9):
+        interrupted_upload(several, target, after)
+        with pytest.raises(InvalidInputException, match="not whole: an upload of 8 files to it was not finished"):
+            Dataset(target)
+        _, (problem,) = bind_manifest({"datasets": {"d": target}}, "input_manifest", None)
+        assert "not whole" in problem.found
+    Dataset(several).upload(target)
+    assert names(Dataset(target)) == names(Dataset(several))
+
+
+def test_what_is_being_replaced_does_not_look_complete_either(several, target, monkeypatch):
+    Dataset(several).upload(target)
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("the network is down")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(transfer, "send", fail)
+        with pytest.raises(OSError, match="network"):
+            Dataset(several).upload(target)
+    with pytest.raises(InvalidInputException, match="not whole"):
+        Dataset(target)
+    Dataset(several).upload(target)
+    assert len(Dataset(target)) == 8
+
+
+def test_a_download_that_breaks_off_does_not_look_complete(several, memory, tmp_path):
+    Dataset(several).upload(memory)
+    there = Dataset(memory)
+    storage.remove(f"{memory}/5.csv")
+    with pytest.raises(FileNotFoundError):
+        there.download(tmp_path / "back")
+    with pytest.raises(InvalidInputException, match="not whole"):
+        Dataset(tmp_path / "back")
+
+
+def test_of_many_transfers_only_a_few_run_at_the_same_time():
+    import threading
+
+    running, most, lock = 0, 0, threading.Lock()
+    gate = threading.Barrier(listing.AT_ONCE)
+
+    def work(number: int) -> int:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        if number < listing.AT_ONCE:
+            gate.wait(10)
+        with lock:
+            running -= 1
+        return number
+
+    assert [*listing.at_once(work, range(200))] == [*range(200)]
+    assert most == listing.AT_ONCE
+
+
+# Thousands of files
+
+
+def described_folder(folder: Path, count: int) -> Path:
+    folder.mkdir()
+    records = {}
+    for number in range(count):
+        name = f"{number:05}.csv"
+        os.close(os.open(folder / name, os.O_CREAT))
+        records[name] = {
+            "id": str(uuid.uuid4()), "timestamp": number, "tags": {"number": number, "mast": "north"},
+            "labels": {"_type": "set", "items": ["wind"]}, "sdk_version": "0.38.1",
+        }  # fmt: skip
+    store(folder, dataset={"id": ID}, datafiles=records)
+    return folder
+
+
+def seconds(action: Callable[[], object]) -> float:
+    def once() -> float:
+        start = time.perf_counter()
+        action()
+        return time.perf_counter() - start
+
+    return min(once() for _ in range(3))
+
+
+@pytest.mark.slow
+def test_opening_costs_the_same_for_each_file_however_many_there_are(tmp_path):
+    small, large = (described_folder(tmp_path / str(count), count) for count in (2_000, 20_000))
+    assert sum(file.tags["number"] for file in Dataset(small)) == 1999 * 1000
+    ratio = seconds(lambda: Dataset(large).files) / seconds(lambda: Dataset(small).files)
+    assert ratio < 30  # ten times the files; the square of it would be a hundred
+
+
+@pytest.mark.slow
+def test_twenty_thousand_files_take_little_memory(tmp_path):
+    folder = described_folder(tmp_path / "many", 20_000)
+    gc.collect()
+    tracemalloc.start()
+    dataset = Dataset(folder)
+    assert len(dataset.files) == 20_000
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 100_000_000

@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fairlead.adapters.cli.terminal import printable
-from fairlead.adapters.errors import ContractError, FairleadError, RunFailed
+from fairlead.adapters.errors import ContractError, FairleadError, Problem, RunFailed
 from fairlead.adapters.presentation import duration, is_table, size
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def show_outcome(outcome: Outcome, folder: Path | None, strangers: Sequence[str]
     if strangers:
         names = ", ".join(strangers[:3]) + (f" and {len(strangers) - 3} more" if strangers[3:] else "")
         console.print(Text(f"  There too, and not part of this result: {names}", "yellow"), soft_wrap=True)
-    _facts(console, {"fingerprint": outcome.fingerprint, "log": outcome.log})
+    _facts(console, {"fingerprint": outcome.fingerprint, "log": outcome.log, "diagnostics": outcome.diagnostics})
 
 
 def show_contract(contract: Contract) -> None:
@@ -70,6 +70,11 @@ def show_contract(contract: Contract) -> None:
         state = Text("given, valid", "green") if strand.checked else needed
         rows.append((Text(name), state, Text(", ".join(strand.members))))
     _indented(console, _grid(rows))
+    if contract.warnings:
+        count = len(contract.warnings)
+        console.print()
+        console.print(Text(f"{count} warning{'s' if count > 1 else ''}", "bold yellow"))
+        _problems(console, contract.warnings)
 
 
 def show_error(error: FairleadError, *, tail: bool) -> None:
@@ -79,18 +84,35 @@ def show_error(error: FairleadError, *, tail: bool) -> None:
     if isinstance(error, ContractError):
         summary = (type(error).__doc__ or "").partition("\n")[0]
         console.print(Text.assemble((f"{name}: ", "bold red"), summary), soft_wrap=True)
-        for problem in error.problems:
-            console.print()
-            console.print(Text(printable(problem.where), "bold"), soft_wrap=True)
-            facts = (("found", problem.found), ("expected", problem.expected), ("remedy", problem.remedy))
-            _indented(console, _grid((Text(key, "dim"), printable(text)) for key, text in facts if text))
+        _problems(console, error.problems)
     else:
         console.print(Text.assemble((f"{name}: ", "bold red"), printable(error.message)))
         if error.remedy:
             console.print(printable(error.remedy))
     if isinstance(error, RunFailed) and error.tail and tail:
         _lines(console, "Its last lines:", error.tail)
-    _facts(console, {"log": error.log})
+    _facts(console, {"log": error.log, "diagnostics": error.diagnostics})
+
+
+def show_replay(summary: str, facts: Mapping[str, str]) -> None:
+    """Show on standard error which run is run again, and what is different this time."""
+    console = _console(sys.stderr)
+    console.print(Text(printable(summary), "bold"))
+    _indented(console, _grid((Text(name, "dim"), printable(text)) for name, text in facts.items()))
+    console.print()
+
+
+def show_verdict(text: str, *, good: bool) -> None:
+    """Show on standard error how a replay compares with what was recorded."""
+    _console(sys.stderr).print(Text(printable(text), "bold green" if good else "bold yellow"))
+
+
+def _problems(console: Console, problems: Iterable[Problem]) -> None:
+    for problem in problems:
+        console.print()
+        console.print(Text(printable(problem.where), "bold"), soft_wrap=True)
+        facts = (("found", problem.found), ("expected", problem.expected), ("remedy", problem.remedy))
+        _indented(console, _grid((Text(key, "dim"), printable(text)) for key, text in facts if text))
 
 
 def _console(stream: TextIO) -> Console:

@@ -13,6 +13,7 @@ from typing import Any
 from fairlead.adapters import storage
 from fairlead.adapters.errors import AppInvalid, ContractError, ContractInvalid, InputInvalid, Problem
 from fairlead.adapters.twine.contract import MANIFEST_STRANDS, Twine
+from fairlead.adapters.twine.lints import lints
 from fairlead.adapters.twine.unit import INPUT_STRANDS, TwineApp, bind_strand
 
 _STRANDS = (*INPUT_STRANDS, "output_values", "output_manifest", "monitor_message", "credentials", "children")
@@ -36,16 +37,24 @@ class Contract:
     subject: str
     """The app or the twine, as the user named it."""
     strands: Mapping[str, Strand]
+    warnings: tuple[Problem, ...]
+    """What is allowed and probably not meant."""
 
 
-def checked(subject: str, inputs: Mapping[str, object]) -> Contract:
-    """Check an app's folder or a twine's file, and inputs by strand; raises all problems in a contract error."""
+def checked(subject: str, inputs: Mapping[str, object], *, strict: bool = False) -> Contract:
+    """Check an app's folder or a twine's file, and inputs by strand; raises all problems in a contract error.
+
+    With ``strict``, warnings are problems, too.
+    """
     errors: list[ContractError] = []
     twine = _load(subject, errors)
     if twine:
         problems = [problem for strand, source in inputs.items() for problem in _input_problems(twine, strand, source)]
         if problems:
             errors.append(InputInvalid(problems))
+    warnings = tuple(lints(twine)) if twine else ()
+    if strict and warnings:
+        errors.append(ContractInvalid(warnings))
     if errors:
         raise type(errors[0])([problem for error in errors for problem in error.problems])
     assert twine
@@ -58,7 +67,7 @@ def checked(subject: str, inputs: Mapping[str, object]) -> Contract:
         for strand in _STRANDS
         if twine.declares(strand)
     }
-    return Contract(subject, strands)
+    return Contract(subject, strands, warnings)
 
 
 def _load(subject: str, errors: list[ContractError]) -> Twine | None:

@@ -1,8 +1,9 @@
 """JSON Schemas: compiled once each, never fetched from a network, and every violation told in the user's own words.
 
-A schema is checked by its own ``$schema`` draft, 2020-12 if it names none. ``$ref`` reaches into the schema itself and
-the published drafts; anything else is reported, not downloaded. Numbers and texts are what JSON says they are: a
-boolean is no integer, 1.0 is one, and ``format`` is not checked, as in the reference validator.
+A schema is checked by its own ``$schema`` draft, 2020-12 if it names none. ``$ref`` reaches into the schema itself, the
+published drafts, and schemas that are given with it by their addresses; anything else is reported, not downloaded.
+Numbers and texts are what JSON says they are: a boolean is no integer, 1.0 is one, and ``format`` is not checked, as in
+the reference validator. A list as ``items`` means nothing since 2020-12 and is passed over, as is ``additionalItems``.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import re
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from fairlead.adapters.errors import Problem
@@ -20,13 +22,16 @@ from fairlead.adapters.errors import Problem
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
     from jsonschema.protocols import Validator
-    from referencing import Specification
+    from referencing import Registry, Resource, Specification
     from referencing._core import Resolver
 
 _MESSAGE_LIMIT = 300
+_MOST_FORMS = 5
 _IDS = ("$id", "id")
-_DATA = {"enum", "const", "examples", "default"}
-_BY_NAME = {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"}
+DATA = {"enum", "const", "examples", "default"}
+"""Keywords whose values are data, however much they look like schemas."""
+BY_NAME = {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"}
+"""Keywords that hold schemas by names."""
 _TYPE_NAMES = {
     "array": "an array",
     "boolean": "a boolean",
@@ -41,60 +46,195 @@ _TYPE_NAMES = {
 class Schema:
     """A compiled schema. Get one from `compiled`, which keeps it."""
 
-    def __init__(self, schema: Mapping[str, Any]) -> None:
-        """Choose the draft; the schema itself is checked by `invalid`."""
-        import jsonschema.validators
+    def __init__(self, schema: dict[str, Any], elsewhere: Mapping[str, Any], address: str = "") -> None:
+        """Choose the draft; the schema itself is checked by `invalid`. Both become the compiled schema's own."""
+        self._draft = _draft_of(schema)
+        self.own = schema
+        self._elsewhere = elsewhere
+        self._address = address
+        for part in (schema, *elsewhere.values()):
+            _drop_item_lists(part)
 
-        named = schema if isinstance(schema.get("$schema"), str) else {}
-        self._draft: type[Validator] = jsonschema.validators.validator_for(
-            named, default=jsonschema.Draft202012Validator
-        )
-        self._schema = schema
+    @property
+    def keywords(self) -> frozenset[str]:
+        """The keywords that constrain something in the schema's draft."""
+        return frozenset(self._draft.VALIDATORS)
+
+    @property
+    def names_a_draft(self) -> bool:
+        """Whether ``$schema`` is the address of a published draft."""
+        from jsonschema import Draft3Validator, Draft4Validator
+        from jsonschema.validators import validator_for
+
+        # An unknown one is given whatever is to stand for it.
+        return validator_for(self.own, default=Draft3Validator) is validator_for(self.own, default=Draft4Validator)
+
+    @functools.cached_property
+    def specification(self) -> Specification[Any]:
+        """How references are followed in the schema's draft."""
+        from referencing.jsonschema import DRAFT202012, specification_with
+
+        return specification_with(str(self.own.get("$schema", "")).removesuffix("#"), default=DRAFT202012)
+
+    @functools.cached_property
+    def _registry(self) -> Registry[Any]:
+        from jsonschema_specifications import REGISTRY
+        from referencing import Resource
+        from referencing.jsonschema import DRAFT202012
+
+        resources = [
+            (address, Resource.from_contents(schema, default_specification=DRAFT202012))
+            for address, schema in self._elsewhere.items()
+        ]
+        registry: Registry[Any] = REGISTRY.with_resources(resources)
+        return registry
 
     @functools.cached_property
     def _validator(self) -> Validator:
-        from jsonschema_specifications import REGISTRY
+        return self._draft(self.own, registry=self._registry)
 
-        return self._draft(self._schema, registry=REGISTRY)
+    @functools.cached_property
+    def _malformed(self) -> list[ValidationError]:
+        return [*self._draft(self._draft.META_SCHEMA).iter_errors(self.own)]
+
+    @functools.cached_property
+    def outside(self) -> tuple[str, ...]:
+        """The addresses of all schemas that it refers to and that it does not hold, without fragments."""
+        from referencing import Registry
+        from referencing.exceptions import NoSuchResource
+
+        asked: dict[str, None] = {}
+
+        def note(address: str) -> Resource[Any]:
+            asked[address] = None
+            raise NoSuchResource(address)
+
+        if not self._malformed:
+            asking: Registry[Any] = Registry(retrieve=note)  # type: ignore[call-arg]
+            for _ in self._lost_references("", self._registry.combine(asking)):
+                pass
+        return tuple(asked)
 
     def invalid(self, where: str) -> list[Problem]:
-        """Return what is wrong with the schema itself, and every ``$ref`` that leads out of it."""
-        errors = self._draft(self._draft.META_SCHEMA).iter_errors(self._schema)
-        problems = [problem for error in errors for problem in _problems(error, where, "JSON Schema")]
-        return problems or [*self._inner_problems(where)]
+        """Return what is wrong with the schema itself, and every ``$ref`` that leads to nothing that is here."""
+        problems = [problem for error in self._malformed for problem in _problems(error, where, "JSON Schema")]
+        return problems or [*self._lost_references(where, self._registry), *self._pattern_problems(where)]
 
-    def _inner_problems(self, where: str) -> Iterator[Problem]:
-        """Find what the draft's own schema does not see: references to nowhere, and patterns that are none."""
-        from jsonschema_specifications import REGISTRY
-        from referencing.jsonschema import DRAFT202012, specification_with
+    def resolver(self, registry: Registry[Any] | None = None) -> Resolver[Any]:
+        """Return what follows the references in the schema."""
+        resource = self.specification.create_resource(self.own)
+        base = resource.id() or self._address
+        resolver: Resolver[Any] = (registry or self._registry).with_resource(base, resource).resolver(base)
+        return resolver
 
-        dialect = str(self._schema.get("$schema", "")).removesuffix("#")
-        specification = specification_with(dialect, default=DRAFT202012)
-        resolver = REGISTRY.resolver_with_root(specification.create_resource(self._schema))
-        for place, schema, inner_resolver in _subschemas(self._schema, where, resolver, specification):
-            yield from _reference_problems(schema.get("$ref"), f"{place}.$ref", inner_resolver)
+    def _lost_references(self, where: str, registry: Registry[Any]) -> Iterator[Problem]:
+        from referencing.exceptions import Unresolvable
+
+        root = self.resolver(registry)
+        for place, schema, holders in subschemas(self.own, where):
+            target = schema.get("$ref")
+            if not isinstance(target, str):
+                continue
+            resolver: Resolver[Any] = root
+            for holder in holders:
+                resolver = resolver.in_subresource(self.specification.create_resource(holder))
+            try:
+                resolver.lookup(target)
+            except Unresolvable:
+                yield Problem(
+                    f"{place}.$ref",
+                    f"{shown(target)} leads to nothing that is here, and nothing is downloaded",
+                    "a reference into the schema itself, e.g. '#/$defs/name', or to a schema that is given",
+                    "Copy what it means into the schema's '$defs' and refer to that, or give that schema.",
+                )
+
+    def _pattern_problems(self, where: str) -> Iterator[Problem]:
+        for place, schema, _ in subschemas(self.own, where):
             for pattern in (schema.get("pattern"), *schema.get("patternProperties", ())):
-                yield from _pattern_problems(pattern, f"{place}.pattern")
+                if not isinstance(pattern, str):
+                    continue
+                try:
+                    re.compile(pattern)
+                except re.error as error:
+                    found = f"{shown(pattern)} is not a pattern: {error}"
+                    expected = "a regular expression as Python has them"
+                    yield Problem(f"{place}.pattern", found, expected, "Correct it there.")
+
+    def errors(self, value: Any) -> list[ValidationError]:
+        """Return every violation of a value as the reference validator tells it, in the order of their places.
+
+        Raises whatever the validator raises for a schema without end, or for NaN.
+        """
+        found = self._validator.iter_errors(value)
+        return sorted(found, key=lambda error: [_place_in_order(part) for part in error.absolute_path])
+
+    def first_error(self, value: Any) -> ValidationError | None:
+        """Return the first of the `errors`; None if there is none, or if the validator fails."""
+        try:
+            return next(iter(self.errors(value)), None)
+        except Exception:  # noqa: BLE001 (as in `problems`)
+            return None
 
     def problems(self, value: Any, where: str, rule: str) -> list[Problem]:
         """Return every violation of a value; ``where`` is its name and ``rule`` where the schema is written."""
         try:
-            found = self._validator.iter_errors(value)
-            errors = sorted(found, key=lambda error: [_place_in_order(part) for part in error.absolute_path])
-            return [problem for error in errors for problem in _problems(error, where, rule)]
+            return [problem for error in self.errors(value) for problem in _problems(error, where, rule)]
         except Exception as error:  # noqa: BLE001 (references without end, NaN: a validator may fail in any way)
             reason = f"{shown(value)} cannot be checked ({type(error).__name__}: {error})"
             return [Problem(where, reason, rule, "Simplify the schema or the value.")]
 
 
-def compiled(schema: Mapping[str, Any]) -> Schema:
-    """Return the compiled form of a schema; equal schemas are compiled once in a process."""
-    return _compiled(json.dumps(schema, sort_keys=True))
+def compiled(
+    schema: Mapping[str, Any], elsewhere: Mapping[str, Any] = MappingProxyType({}), *, address: str = ""
+) -> Schema:
+    """Return the compiled form of a schema; equal schemas are compiled once in a process.
+
+    Args:
+        schema: JSON data.
+        elsewhere: the schemas, by their addresses, that it may refer to.
+        address: its own, to which its references are relative.
+    """
+    return _compiled(json.dumps(schema, sort_keys=True), json.dumps(dict(elsewhere), sort_keys=True), address)
 
 
 @functools.lru_cache(maxsize=256)
-def _compiled(text: str) -> Schema:
-    return Schema(json.loads(text))
+def _compiled(text: str, elsewhere: str, address: str) -> Schema:
+    return Schema(json.loads(text), json.loads(elsewhere), address)
+
+
+def _draft_of(schema: Any) -> type[Validator]:
+    import jsonschema.validators
+
+    named = schema if isinstance(schema, dict) and isinstance(schema.get("$schema"), str) else {}
+    draft: type[Validator] = jsonschema.validators.validator_for(named, default=jsonschema.Draft202012Validator)
+    return draft
+
+
+def _drop_item_lists(schema: Any) -> None:
+    """Take out what the newest draft does not know, and on which the validator would fail."""
+    import jsonschema
+
+    if _draft_of(schema) is jsonschema.Draft202012Validator:
+        for _, part, _ in [*subschemas(schema, "")]:
+            if isinstance(part.get("items"), list):
+                del part["items"]
+
+
+def subschemas(
+    schema: Any, place: str, holders: tuple[Mapping[str, Any], ...] = (), *, by_name: bool = False
+) -> Iterator[tuple[str, dict[str, Any], tuple[Mapping[str, Any], ...]]]:
+    """Go through a schema and all below it: the place of each, the schema, and those around it that have an id."""
+    parts: Iterable[tuple[str, Any, bool]] = ()
+    if isinstance(schema, list):
+        parts = [(f"{place}[{index}]", part, False) for index, part in enumerate(schema)]
+    elif isinstance(schema, dict):
+        if not by_name:
+            yield place, schema, holders
+        keys = schema if by_name else [key for key in schema if key not in DATA]
+        parts = [(f"{place}.{key}", schema[key], not by_name and key in BY_NAME) for key in keys]
+    for inner_place, part, inner_by_name in parts:
+        named = isinstance(part, dict) and not inner_by_name and any(isinstance(part.get(key), str) for key in _IDS)
+        yield from subschemas(part, inner_place, (*holders, part) if named else holders, by_name=inner_by_name)
 
 
 def _place_in_order(part: str | int) -> tuple[int, str]:
@@ -145,55 +285,24 @@ def _problems(error: ValidationError, where: str, rule: str) -> Iterator[Problem
     elif error.validator == "enum":
         options = ", ".join(shown(option) for option in demand)
         yield Problem(place, f"{shown(instance)} is not one of {options}", rule, _advice(schema, example=False))
+    elif error.validator in {"anyOf", "oneOf"} and error.context:
+        yield Problem(place, f"{shown(instance)} has none of the forms that are allowed: {_forms(error)}", rule)
     else:
         brief = len(error.message) <= _MESSAGE_LIMIT
         message = error.message if brief else f"{shown(instance)} breaks the rule '{error.validator}'"
         yield Problem(place, message, rule, _advice(schema))
 
 
-def _subschemas(
-    schema: Any, place: str, resolver: Resolver[Any], specification: Specification[Any], *, by_name: bool = False
-) -> Iterator[tuple[str, Mapping[str, Any], Resolver[Any]]]:
-    """Go through a schema and all below it, each with its place and with what resolves its references."""
-    parts: Iterable[tuple[str, Any, bool]] = ()
-    if isinstance(schema, list):
-        parts = [(f"{place}[{index}]", part, False) for index, part in enumerate(schema)]
-    elif isinstance(schema, Mapping):
-        if not by_name:
-            yield place, schema, resolver
-        keys = schema if by_name else [key for key in schema if key not in _DATA]
-        parts = [(f"{place}.{key}", schema[key], not by_name and key in _BY_NAME) for key in keys]
-    for inner_place, part, inner_by_name in parts:
-        inner_resolver = resolver
-        if isinstance(part, Mapping) and not inner_by_name and any(isinstance(part.get(key), str) for key in _IDS):
-            inner_resolver = resolver.in_subresource(specification.create_resource(part))
-        yield from _subschemas(part, inner_place, inner_resolver, specification, by_name=inner_by_name)
-
-
-def _reference_problems(target: Any, place: str, resolver: Resolver[Any]) -> Iterator[Problem]:
-    from referencing.exceptions import Unresolvable
-
-    if not isinstance(target, str):
-        return
-    try:
-        resolver.lookup(target)
-    except Unresolvable:
-        yield Problem(
-            place,
-            f"{shown(target)} leads to nothing that is here, and nothing is downloaded",
-            "a reference into the schema itself, e.g. '#/$defs/name'",
-            "Copy what it means into the schema's '$defs' and refer to that.",
-        )
-
-
-def _pattern_problems(pattern: Any, place: str) -> Iterator[Problem]:
-    if not isinstance(pattern, str):
-        return
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        found = f"{shown(pattern)} is not a pattern: {error}"
-        yield Problem(place, found, "a regular expression as Python has them", "Correct it there.")
+def _forms(error: ValidationError) -> str:
+    """Return why a value has none of several forms: the first violation of each."""
+    reasons: dict[str | int, str] = {}
+    here = path_to("", error.absolute_path)
+    for inner in error.context or ():
+        if len(reasons) < _MOST_FORMS and inner.schema_path[0] not in reasons:
+            first = next(_problems(inner, "", ""), None)
+            place = first.where.removeprefix(here).removeprefix(".") if first else ""
+            reasons[inner.schema_path[0]] = f"{place} {first.found}".strip() if first else inner.message
+    return ", or ".join(reasons.values())
 
 
 def _advice(schema: Any, *, example: bool = True) -> str:

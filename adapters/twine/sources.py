@@ -44,6 +44,21 @@ def load_json(source: object, where: str, error: type[ContractError]) -> tuple[A
     return source, None
 
 
+def datasets_by_key(manifest: Any) -> Any:
+    """Return a manifest, of a twine or of data, with its datasets by key, also where it has the list of before 2022.
+
+    What is no such list is returned as it is.
+    """
+    datasets = manifest.get("datasets") if isinstance(manifest, dict) else None
+    if not isinstance(datasets, list):
+        return manifest
+    keys = [dataset.get("key") if isinstance(dataset, dict) else None for dataset in datasets]
+    if len({key for key in keys if isinstance(key, str)}) < len(keys):
+        return manifest
+    inner = [{name: part for name, part in dataset.items() if name != "key"} for dataset in datasets]
+    return manifest | {"datasets": dict(zip(keys, inner, strict=True))}
+
+
 def _parse(text: str | bytes, where: str, error: type[ContractError]) -> Any:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         data = dict(pairs)

@@ -112,6 +112,18 @@ def test_properties_that_a_pattern_allows_are_known():
     assert told(schema, {"sector_1": 1, "sektor_2": 1}) == ["input_values.sektor_2: is not known. Known here: all."]
 
 
+@pytest.mark.parametrize("keyword", ["anyOf", "oneOf"])
+def test_a_value_that_has_none_of_several_forms_is_told_why(keyword):
+    schema = {keyword: [{"required": ["path"]}, {"type": "object", "properties": {"files": {"type": "array"}}}]}
+    (text,) = told({"properties": {"a": schema}}, {"a": {"files": 1}})
+    assert text.startswith("input_values.a: {'files': 1} has none of the forms that are allowed:")
+    assert text.endswith(": path is missing, or files 1 is not an array.")
+
+
+def test_a_value_that_has_two_of_several_forms_is_told():
+    assert "valid under each of" in told({"oneOf": [{}, {"type": "number"}]}, 1)[0]
+
+
 def test_a_long_value_is_shortened():
     assert all(len(problem) < 600 for problem in told({"maxItems": 1, "type": "string"}, ["turbine"] * 10_000))
 
@@ -174,6 +186,40 @@ def test_formats_and_defaults_are_left_alone():
     assert told({"properties": {"when": {"format": "date", "default": "today"}}}, value) == []
     assert value == {}
     assert told({"format": "date"}, "no date") == []
+
+
+def test_a_list_as_items_is_passed_over_by_the_newest_draft_and_read_by_older_ones():
+    schema = {"properties": {"pair": {"items": [{"type": "string"}], "additionalItems": False}}}
+    assert compiled(schema).invalid(WHERE) == []
+    assert told(schema, {"pair": [1, 2]}) == []
+    assert len(told(schema | {"$schema": DRAFTS["draft-07"]}, {"pair": [1, 2]})) == 2
+
+
+# Schemas elsewhere
+
+
+def test_a_reference_reaches_into_a_schema_that_is_given_by_its_address():
+    elsewhere = {"https://o.org/wind.json": {"$defs": {"speed": {"minimum": 0}}, "items": [1]}}
+    schema = {"properties": {"speed": {"$ref": "https://o.org/wind.json#/$defs/speed"}}}
+    assert compiled(schema, elsewhere).invalid("s") == []
+    assert compiled(schema, elsewhere).problems({"speed": -1}, WHERE, RULE)[0].where == f"{WHERE}.speed"
+    assert compiled(schema).invalid("s") != []
+
+
+@pytest.mark.parametrize(
+    ("schema", "addresses"),
+    [
+        ({"$ref": "#/$defs/a", "$defs": {"a": {}}}, ()),
+        ({"$ref": "https://json-schema.org/draft/2020-12/schema"}, ()),
+        ({"enum": [{"$ref": "https://o.org/a.json"}]}, ()),
+        ({"type": "objekt", "$ref": "https://o.org/a.json"}, ()),
+        ({"items": {"$ref": "https://o.org/a.json#/x"}, "not": {"$ref": "b.json"}}, ("https://o.org/a.json", "b.json")),
+        ({"$id": "https://o.org/a/b.json", "items": {"$ref": "c.json"}}, ("https://o.org/a/c.json",)),
+        ({"items": {"$id": "https://o.org/a/b.json", "$ref": "c.json#x"}}, ("https://o.org/a/c.json",)),
+    ],
+)
+def test_the_addresses_that_lead_out_of_a_schema_are_known(schema, addresses):
+    assert compiled(schema).outside == addresses
 
 
 # Schemas that cannot be used
@@ -267,7 +313,7 @@ def test_any_object_can_be_asked_whether_it_is_a_schema(schema, value):
 def test_equal_schemas_are_compiled_once(monkeypatch):
     made: list[object] = []
     make = schemas.Schema.__init__
-    monkeypatch.setattr(schemas.Schema, "__init__", lambda self, schema: made.append(schema) or make(self, schema))
+    monkeypatch.setattr(schemas.Schema, "__init__", lambda self, *parts: made.append(parts) or make(self, *parts))
     first = compiled({"title": "compiled once", "type": "number", "minimum": 1})
     assert compiled({"minimum": 1, "type": "number", "title": "compiled once"}) is first
     assert len(made) == 1

@@ -139,7 +139,7 @@ def test_what_is_not_an_object_of_json_data_is_told(source):
         ({"output_values_schema": {"pattern": "("}}, "twine.json: output_values_schema.pattern"),
         ({"monitor_message_schema": {"$ref": "#/x"}}, "twine.json: monitor_message_schema.$ref"),
         ({"input_manifest": {}}, "twine.json.input_manifest.datasets"),
-        ({"input_manifest": {"datasets": []}}, "twine.json.input_manifest.datasets"),
+        ({"input_manifest": {"datasets": [{}]}}, "twine.json.input_manifest.datasets"),
         ({"output_manifest": {"datasets": {"a": "x"}}}, "twine.json.output_manifest.datasets.a"),
         ({"output_manifest": {"datasets": {"../a": {}}}}, "twine.json.output_manifest.datasets"),
         ({"output_manifest": {"datasets": {"..": {}}}}, "twine.json.output_manifest.datasets"),
@@ -206,6 +206,158 @@ def test_no_text_makes_loading_raise_anything_else(text):
         Twine(text)
     except FairleadError as error:
         assert isinstance(error, ContractInvalid)  # noqa: PT017
+
+
+# Schemas elsewhere
+
+ADDRESS = "https://schemas.example.org/wind/1.0.0.json"
+SPEED = {"$defs": {"speed": {"type": "number", "minimum": 0}}}
+REFERRING = {"input_values_schema": {"properties": {"speed": {"$ref": f"{ADDRESS}#/$defs/speed"}}}}
+
+
+@pytest.fixture
+def mapping(tmp_path):
+    """A file that maps the address to a file beside it."""
+    (tmp_path / "wind.json").write_text(json.dumps(SPEED))
+    (tmp_path / "schemas.json").write_text(json.dumps({ADDRESS: "wind.json"}))
+    return tmp_path / "schemas.json"
+
+
+@pytest.mark.parametrize("kind", ["schema", "file of the schema", "path", "text path", "environment"])
+def test_a_schema_elsewhere_is_found_in_the_users_mapping(kind, mapping, monkeypatch):
+    monkeypatch.setenv("FAIRLEAD_SCHEMAS", str(mapping) if kind == "environment" else "nowhere.json")
+    given = {
+        "schema": {ADDRESS: SPEED},
+        "file of the schema": {ADDRESS: mapping.with_name("wind.json")},
+        "path": mapping,
+        "text path": str(mapping),
+    }
+    twine = Twine(REFERRING, schemas=given.get(kind))
+    assert [problem.where for problem in twine.value_problems("input_values", {"speed": -1})] == ["input_values.speed"]
+    assert twine.mapped == {ADDRESS: SPEED}
+
+
+def test_a_schema_in_the_mapping_may_lead_to_others():
+    other = "https://schemas.example.org/wind/units.json"
+    twine = Twine(
+        REFERRING, schemas={ADDRESS: {"$defs": {"speed": {"$ref": "units.json"}}}, other: {"minimum": 3}, "x": 1}
+    )
+    assert twine.value_problems("input_values", {"speed": 2})
+    assert twine.mapped.keys() == {ADDRESS, other}
+
+
+def test_a_template_for_tags_may_be_elsewhere():
+    twine = Twine(
+        {"input_manifest": {"datasets": {"mast": {"file_tags_template": {"$ref": ADDRESS}}}}},
+        schemas={ADDRESS: {"required": ["station"]}},
+    )
+    assert twine.manifest_problems("input_manifest", {"mast": {"files": [{"name": "a", "tags": {}}]}})
+
+
+def test_the_same_contract_loads_again_from_what_it_says():
+    twine = Twine(REFERRING, schemas={ADDRESS: SPEED})
+    again = Twine(twine.raw, schemas=twine.mapped)
+    assert (again.raw, again.mapped) == (twine.raw, twine.mapped)
+
+
+def test_a_mapping_that_no_reference_needs_is_not_read(monkeypatch):
+    monkeypatch.setenv("FAIRLEAD_SCHEMAS", "nowhere.json")
+    assert Twine(WHOLE).mapped == {}
+
+
+def test_a_schema_that_is_in_no_mapping_is_told_with_its_place():
+    with pytest.raises(ContractInvalid) as caught:
+        Twine(REFERRING)
+    (problem,) = caught.value.problems
+    assert problem.where == "twine.json: input_values_schema.properties.speed.$ref"
+    assert ADDRESS in problem.found
+    assert "give that schema" in problem.remedy
+
+
+@pytest.mark.parametrize(
+    ("schemas", "where", "found"),
+    [
+        ("nowhere.json", "schemas", "cannot read"),
+        ({ADDRESS: "nowhere.json"}, f"schemas['{ADDRESS}']", "cannot read"),
+        ({ADDRESS: []}, f"schemas['{ADDRESS}']", "is not a schema"),
+        ({ADDRESS: {"type": "objekt"}}, "twine.json: input_values_schema.properties.speed.$ref", "leads to nothing"),
+        ({ADDRESS: {**SPEED, "minimum": "0"}}, f"{ADDRESS}.minimum", "is not a number"),
+        ({ADDRESS: {**SPEED, "items": {"$ref": "#/x"}}}, f"{ADDRESS}.items.$ref", "leads to nothing"),
+    ],
+)
+def test_a_mapping_that_cannot_be_used_is_told(schemas, where, found):
+    with pytest.raises(ContractInvalid) as caught:
+        Twine(REFERRING, schemas=schemas)
+    assert caught.value.problems[0].where == where
+    assert found in caught.value.problems[0].found
+
+
+def test_a_variable_that_names_no_file_is_told(monkeypatch):
+    monkeypatch.setenv("FAIRLEAD_SCHEMAS", "nowhere.json")
+    with pytest.raises(ContractInvalid, match=r"FAIRLEAD_SCHEMAS: cannot read nowhere\.json"):
+        Twine(REFERRING)
+
+
+@pytest.mark.parametrize("host", ["refs.schema", "jsonschema.registry"])
+@pytest.mark.parametrize("name", ["manifest/0.1.0", "children/0.1.0", "children/0.2.0", "essential-monitors/0.0.2"])
+def test_what_octue_has_published_is_here(host, name):
+    address = f"https://{host}.octue.com/octue/{name}.json"
+    twine = Twine({"monitor_message_schema": {"$ref": address}})
+    assert twine.message_problems(1) != []
+    assert twine.mapped.keys() == {address}
+
+
+def test_a_mapping_replaces_what_octue_has_published():
+    address = "https://refs.schema.octue.com/octue/essential-monitors/0.0.2.json"
+    twine = Twine({"monitor_message_schema": {"$ref": address}}, schemas={address: {"type": "number"}})
+    assert twine.message_problems(1) == []
+
+
+@pytest.mark.parametrize(
+    ("message", "valid"),
+    [
+        ({"service": "s", "status_text": "loading", "date_time": "2026-01-01T00:00:00Z"}, True),
+        ({"service": "s", "estimated_seconds_remaining": 0.5, "date_time": "2026-01-01T00:00:00Z"}, True),
+        ({"chart": {"data": []}, "date_time": "2026-01-01T00:00:00Z"}, True),
+        ({"status_text": "no time"}, False),
+        ({"status_text": 1, "date_time": ""}, False),
+        ({"estimated_seconds_remaining": 0, "date_time": ""}, False),
+        ({"date_time": ""}, False),
+    ],
+)
+def test_essential_monitor_messages_are_checked_without_a_network(message, valid):
+    address = "https://refs.schema.octue.com/octue/essential-monitors/0.0.2.json"
+    assert (Twine({"monitor_message_schema": {"$ref": address}}).message_problems(message) == []) == valid
+
+
+# Deprecated forms
+
+
+def test_a_list_of_datasets_is_read_by_their_keys():
+    written = {"input_manifest": {"datasets": [{"key": "weather", "purpose": "wind"}, {"key": "terrain"}]}}
+    twine = Twine(written)
+    assert twine.datasets("input_manifest") == {"weather": {"purpose": "wind"}, "terrain": {}}
+    assert twine.written == written
+
+
+@pytest.mark.parametrize("datasets", [[{"key": "a"}, {"key": "a"}], [{"purpose": "none"}], ["a"], [{"key": 1}]])
+def test_a_list_of_datasets_without_keys_of_their_own_is_told(datasets):
+    assert [*problems_of({"input_manifest": {"datasets": datasets}})] == ["twine.json.input_manifest.datasets"]
+
+
+# Children
+
+
+def test_children_are_checked_with_all_that_is_wrong():
+    backend = {"name": "GCPPubSubBackend", "project_name": "p"}
+    children = [{"key": "elevation", "id": "a/b", "backend": backend}]
+    assert Twine(WHOLE).children_problems(children) == []
+    (missing, stranger) = Twine(WHOLE).children_problems([children[0] | {"key": "elevatoin"}])
+    assert missing.where == "children.elevation"
+    assert stranger.where == "children[0].key"
+    assert stranger.remedy == "Did you mean 'elevation'?"
+    (problem,) = Twine(WHOLE).children_problems([{"key": "elevation", "id": "a/b", "backend": {}}])
+    assert problem.where == "children[0].backend.name"
 
 
 # What it is asked

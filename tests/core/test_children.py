@@ -1,0 +1,493 @@
+"""Children are asked in one way wherever they are; one that is an app's folder is run as any unit of work."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from fairlead.adapters.errors import AppExited, InputInvalid
+from fairlead.adapters.fingerprint import fingerprint
+from fairlead.adapters.twine import exceptions
+from fairlead.adapters.twine.children import Child, ChildEmulator, children_from_data, children_identity, merged
+from fairlead.adapters.twine.resources import Manifest
+
+NUMBERS = {
+    "input_values_schema": {"type": "object", "properties": {"n": {"type": "number"}}},
+    "output_values_schema": {},
+    "monitor_message_schema": {"type": "object", "properties": {"status": {"type": "string"}}},
+}
+DOUBLE = """
+    def run(analysis):
+        analysis.output_values = 2 * analysis.input_values["n"]
+"""
+COUNTED = """
+    import os, uuid
+    def run(analysis):
+        open(os.path.join(os.environ["NOTES"], uuid.uuid4().hex), "w").close()
+        n = analysis.input_values["n"]
+        if n < 0:
+            raise ValueError(f"{n} is negative")
+        analysis.output_values = 2 * n
+"""
+SLEEPER = """
+    import os, pathlib, time
+    def run(analysis):
+        pathlib.Path(os.environ["NOTES"], f"{analysis.input_values['n']}").write_text(f"{os.getpid()}\\n")
+        time.sleep(600)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("FAIRLEAD_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def child(make_app):
+    """Make a child of an app's source."""
+
+    def make(source, twine=NUMBERS, **options):
+        return Child("wind", {"name": "local", "app": str(make_app(source, twine))} | options)
+
+    return make
+
+
+def runs(notes):
+    return len(list(notes.iterdir()))
+
+
+def test_a_local_app_is_asked(child):
+    answer, question_uuid = child(DOUBLE).ask({"n": 4}, question_uuid="9")
+    assert answer == {"output_values": 8, "output_manifest": None}
+    assert question_uuid == "9"
+
+
+def test_a_text_is_a_value_and_not_json_or_a_path(child):
+    echo = child(
+        "def run(analysis):\n    analysis.output_values = analysis.input_values", {**NUMBERS, "input_values_schema": {}}
+    )
+    assert [echo.ask(text)["output_values"] for text in ("1", "a.json")] == ["1", "a.json"]
+
+
+def test_an_answer_is_found_again_in_the_cache(child, notes):
+    asked = child(COUNTED)
+    assert asked.ask({"n": 1}) == asked.ask({"n": 1})
+    assert runs(notes) == 1
+    assert asked.ask({"n": 2})["output_values"] == 4
+    assert runs(notes) == 2
+
+
+def test_the_cache_may_be_another(child, notes, tmp_path):
+    child(COUNTED).ask({"n": 1})
+    child(COUNTED, cache=str(tmp_path / "other")).ask({"n": 1})
+    assert runs(notes) == 2
+
+
+def test_files_go_to_a_child_and_come_back(child, tmp_path):
+    (tmp_path / "met").mkdir()
+    (tmp_path / "met" / "a.txt").write_text("wind")
+    source = """
+        def run(analysis):
+            file = analysis.input_manifest.get_dataset("met").files.one()
+            with open(file.local_path) as given:
+                text = given.read()
+            with open(analysis.output_manifest.get_dataset("shout").path + "/b.txt", "w") as made:
+                made.write(text.upper())
+    """
+    asked = child(source, {"input_manifest": {"datasets": {"met": {}}}, "output_manifest": {"datasets": {"shout": {}}}})
+    answer = asked.ask(input_manifest=Manifest({"met": str(tmp_path / "met")}))
+    assert answer["output_values"] is None
+    (made,) = answer["output_manifest"].get_dataset("shout").files
+    with made.open() as file:
+        assert file.read() == "WIND"
+
+
+def test_a_manifests_relative_paths_are_relative_to_its_file(child, tmp_path):
+    (tmp_path / "study" / "met").mkdir(parents=True)
+    (tmp_path / "study" / "met" / "a.txt").write_text("wind")
+    (tmp_path / "study" / "manifest.json").write_text('{"datasets": {"met": {"path": "met", "files": ["a.txt"]}}}')
+    source = """
+        def run(analysis):
+            analysis.output_values = [file.name for file in analysis.input_manifest.get_dataset("met")]
+    """
+    asked = child(source, {"input_manifest": {"datasets": {"met": {}}}, "output_values_schema": {}})
+    assert asked.ask(input_manifest=str(tmp_path / "study" / "manifest.json"))["output_values"] == ["a.txt"]
+
+
+def test_monitor_messages_and_logs_arrive_while_the_child_runs(child, caplog, notes):
+    # The app goes on only when the asker has heard it.
+    source = """
+        import logging, os, time
+        def run(analysis):
+            logging.getLogger("app.wind").warning("blows")
+            print("printed")
+            analysis.send_monitor_message({"status": "on"})
+            while not os.path.exists(os.path.join(os.environ["NOTES"], "heard")):
+                time.sleep(0.01)
+            analysis.output_values = 1
+    """
+    heard = []
+
+    def handle(message):
+        heard.append(message)
+        (notes / "heard").touch()
+
+    with caplog.at_level(logging.INFO):
+        asked = child(source)
+        assert asked.ask({}, handle_monitor_message=handle, timeout=60)["output_values"] == 1
+    assert heard == [{"status": "on"}]
+    lines = [(line.name, line.levelname, line.getMessage()) for line in caplog.records]
+    assert ("app.wind", "WARNING", "[wind] blows") in lines
+    assert ("stdout", "INFO", "[wind] printed") in lines
+    kinds = [event["event"]["kind"] for event in asked.received_events]
+    assert kinds[-1] == "result"
+    assert "monitor_message" in kinds
+
+
+def test_what_a_child_raises_is_raised_here_with_its_traceback(child, notes):
+    with pytest.raises(ValueError, match=r"^-1 is negative\n\nThe following traceback was captured") as caught:
+        child(COUNTED).ask({"n": -1})
+    assert type(caught.value) is ValueError
+    assert "in run" in str(caught.value)
+    assert caught.value.__notes__[0].startswith("The log of the child's run: ")
+
+
+def test_a_class_that_only_the_child_knows_is_known_by_its_name(child):
+    with pytest.raises(Exception, match=r"^calm") as caught:
+        child("class OutOfWind(Exception): pass\ndef run(analysis):\n    raise OutOfWind('calm')").ask({"n": 1})
+    assert type(caught.value).__name__ == "OutOfWind"
+
+
+def test_octues_exceptions_are_caught_by_octues_classes(child):
+    source = """
+        from fairlead.adapters.twine.exceptions import InvalidLabelException
+        def run(analysis):
+            raise InvalidLabelException("a b")
+    """
+    with pytest.raises(exceptions.InvalidLabelException, match=r"^a b"):
+        child(source).ask({"n": 1})
+
+
+def test_input_that_breaks_the_childs_twine_names_the_child_and_the_strand(child, notes):
+    with pytest.raises(InputInvalid, match=r"^child 'wind', input_values.n: 'high' is not a number") as caught:
+        child(COUNTED).ask({"n": "high"}, max_retries=3)
+    assert caught.value.problems[0].expected == "twine.json: input_values_schema"
+    assert runs(notes) == 0
+
+
+def test_input_that_is_no_json_is_told_before_anything_runs(child, notes):
+    with pytest.raises(InputInvalid, match=r"input_values.n: a value of type object is not JSON data"):
+        child(COUNTED).ask({"n": object()})
+    assert runs(notes) == 0
+
+
+def test_a_child_that_dies_is_told_as_how_it_died(child):
+    with pytest.raises(AppExited, match=r"^Child 'wind': The app ended its process with exit status 3"):
+        child("import os\ndef run(analysis):\n    os._exit(3)").ask({"n": 1})
+
+
+@pytest.mark.slow
+def test_a_question_whose_time_is_up_leaves_nothing_running(child, notes, watch):
+    with pytest.raises(TimeoutError, match=r"^Child 'wind' did not answer within 1.5 s") as caught:
+        child(SLEEPER).ask({"n": 1}, timeout=1.5)
+    assert type(caught.value) is TimeoutError
+    assert not watch.runs(watch.pid(notes / "1"))
+
+
+def test_a_failed_question_is_asked_again_as_often_as_wished(child, notes):
+    with pytest.raises(ValueError, match="negative"):
+        child(COUNTED).ask({"n": -1}, max_retries=2)
+    assert runs(notes) == 3
+
+
+def test_a_question_that_works_at_last_is_answered(child, notes):
+    source = COUNTED.replace("if n < 0:", 'if len(os.listdir(os.environ["NOTES"])) < 3:')
+    assert child(source).ask({"n": 1}, max_retries=5)["output_values"] == 2
+    assert runs(notes) == 3
+
+
+def test_classes_can_be_kept_from_being_asked_again(child, notes):
+    with pytest.raises(ValueError, match="negative"):
+        child(COUNTED).ask({"n": -1}, max_retries=2, prevent_retries_when=[ArithmeticError, ValueError])
+    assert runs(notes) == 1
+
+
+def test_an_error_can_take_the_answers_place(child, caplog):
+    error, question_uuid = child(COUNTED).ask({"n": "a"}, raise_errors=False, question_uuid="7")
+    assert isinstance(error, InputInvalid)
+    assert question_uuid == error[1] == "7"
+    assert "Question 7 to child 'wind' failed." in caplog.text
+
+
+def test_one_failed_question_does_not_lose_the_others(child, notes, tmp_path):
+    questions = [{"input_values": {"n": n}, "record_messages_to": str(tmp_path / f"{n}.json")} for n in (1, -1, 3)]
+    asked = child(COUNTED)
+    with pytest.raises(ValueError, match="-1 is negative") as caught:
+        asked.ask_multiple(*questions)
+    first, failed, last = caught.value.answers
+    assert (first["output_values"], last["output_values"]) == (2, 6)
+    assert failed is caught.value
+    assert "1 of 3 questions failed" in caught.value.__notes__[-1]
+    ends = [json.loads((tmp_path / f"{n}.json").read_text())[-1]["type"] for n in (1, -1, 3)]
+    assert ends == ["result", "exception", "result"]
+    assert runs(notes) == 3
+    asked.ask_multiple(*questions, raise_errors=False)
+    assert runs(notes) == 4  # what was answered is in the cache
+
+
+def test_without_raising_exceptions_stand_in_their_places(child, notes):
+    answers = child(COUNTED).ask_multiple(
+        {"input_values": {"n": -1}},
+        {"input_values": {"n": 2}},
+        {"input_values": {"n": "a"}},
+        raise_errors=False,
+        max_retries=1,
+        log_errors=False,
+    )
+    assert [type(answer).__name__ for answer in answers] == ["ValueError", "Answer", "InputInvalid"]
+    assert isinstance(answers[0], ValueError)
+    assert answers[1]["output_values"] == 4
+    assert all(isinstance(question_uuid, str) for _, question_uuid in answers)
+    assert runs(notes) == 3  # the first twice
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("workers", "together"), [(1, 1), (2, 2), (None, 3)])
+def test_questions_are_asked_in_parallel_up_to_a_bound(child, notes, workers, together):
+    # Each app waits until as many as shall run together do, and sees whether there were ever more.
+    source = """
+        import os, time
+        def run(analysis):
+            notes, n = os.environ["NOTES"], analysis.input_values["n"]
+            going = os.path.join(notes, f"going-{n}")
+            open(going, "w").close()
+            most, end = 0, time.monotonic() + 30
+            while most < analysis.input_values["together"] and time.monotonic() < end:
+                done = len([name for name in os.listdir(notes) if name.startswith("done")])
+                most = len([name for name in os.listdir(notes) if name.startswith("going")]) - done
+            time.sleep(0.2)
+            most = max(most, len([name for name in os.listdir(notes) if name.startswith("going")]) - done)
+            analysis.output_values = [n, most]
+    """
+    questions = [{"input_values": {"n": n, "together": together}} for n in range(3)][: 3 if together != 2 else 2]
+    answers = child(source).ask_multiple(*questions, max_workers=workers)
+    assert [answer["output_values"][0] for answer in answers] == [*range(len(questions))]
+    assert max(answer["output_values"][1] for answer in answers) >= together
+
+
+ASKER = """
+import sys
+from fairlead.adapters.twine.children import Child
+child = Child("wind", {"name": "local", "app": sys.argv[1]})
+child.ask_multiple({"input_values": {"n": 1}}, {"input_values": {"n": 2}})
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_questions_end_with_their_asker(make_app, notes, watch, number):
+    asker = subprocess.Popen([sys.executable, "-c", ASKER, str(make_app(SLEEPER, NUMBERS))], stderr=subprocess.DEVNULL)
+    try:
+        started = [watch.pid(notes / "1"), watch.pid(notes / "2")]
+        asker.send_signal(number)
+        assert asker.wait(20) != 0
+        assert watch.ends(*started)
+    finally:
+        asker.kill()
+        asker.wait()
+
+
+def test_what_was_asked_and_answered_is_told(child, notes):
+    told = []
+    asked = child(COUNTED)
+    asked.key = "site"
+    asked.on_answered = told.append
+    asked.ask({"n": -1}, raise_errors=False, max_retries=1, question_uuid="5", log_errors=False)
+    assert [event["child"] for event in told] == ["site", "site"]
+    assert json.loads(json.dumps(told)) == told
+    question, messages = told[1]["question"], told[1]["messages"]
+    assert (question["input_values"], question["question_uuid"], question["id"]) == ({"n": -1}, "5", "wind")
+    assert messages[-1]["event"]["exception_type"] == "ValueError"
+    assert messages[-1]["event"]["exception_message"] == "-1 is negative"
+    assert "in run" in "".join(messages[-1]["event"]["exception_traceback"])
+    assert [event["messages"][-1]["attributes"]["retry_count"] for event in told] == [0, 1]
+    again = ChildEmulator(events=messages)
+    with pytest.raises(ValueError, match="negative"):
+        again.ask()
+
+
+def test_who_does_not_wait_gets_no_answer_but_the_uuid(child, notes, watch, tmp_path):
+    asked = child(COUNTED)
+    assert asked.ask({"n": 1}, asynchronous=True, question_uuid="3") == (None, "3")
+    watch.until(lambda: list((tmp_path / "cache").glob("*/*/outcome.json")))
+    assert asked.ask({"n": 1})["output_values"] == 2
+    assert runs(notes) == 1
+
+
+@pytest.mark.parametrize(
+    ("backend", "cls", "told"),
+    [
+        ({"name": "pigeon"}, exceptions.BackendNotFound, "there is no backend named 'pigeon'. Give .*local"),
+        ({}, exceptions.BackendNotFound, "there is no backend named None"),
+        ({"name": "local"}, exceptions.InvalidInputException, "in its backend 'local', 'app' is missing"),
+        ({"name": "prefect", "deployment": 1}, exceptions.InvalidInputException, "'deployment' must be a text"),
+        (
+            {"name": "airflow", "dag_id": "a", "password": "secret"},
+            exceptions.InvalidInputException,
+            "'password' is not taken. It takes 'dag_id', 'task_id', 'url'; credentials are read from the environment",
+        ),
+        (
+            {"name": "airflow", "dag_id": "a", "url": "https://me:secret@host"},
+            exceptions.InvalidInputException,
+            "the address has a user or a password in it",
+        ),
+        ({"name": "emulator"}, exceptions.InvalidInputException, "one of 'file', 'events' and 'messages' is missing"),
+    ],
+)
+def test_a_backend_that_cannot_be_used_is_told_when_the_child_is_made(backend, cls, told):
+    with pytest.raises(cls, match=told) as caught:
+        Child("wind", backend)
+    assert "secret" not in str(caught.value)
+
+
+def test_octues_backend_is_known_but_cannot_be_asked():
+    child = Child("octue/wind:1.0.0", {"name": "GCPPubSubBackend", "project_name": "a"})
+    with pytest.raises(
+        exceptions.BackendNotFound, match=r"'octue/wind:1.0.0' is configured with GCPPubSubBackend.*Point"
+    ):
+        child.ask(1, max_retries=3)
+
+
+def test_an_app_that_is_not_there_names_the_child(tmp_path):
+    with pytest.raises(Exception, match=r"^child 'wind', .*none is not there"):
+        Child("wind", {"name": "local", "app": str(tmp_path / "none")}).ask(1)
+
+
+@pytest.mark.parametrize("path", ["met", "file:///data/met", "/data/met"])
+@pytest.mark.parametrize("backend", [{"name": "prefect", "deployment": "a/b"}, {"name": "airflow", "dag_id": "a"}])
+def test_local_files_are_not_sent_where_they_cannot_be_seen(backend, path):
+    child = Child("wind", backend)
+    manifest = {"datasets": {"a": "gs://bucket/met", "b": {"path": path, "files": ["x.csv"]}}}
+    with pytest.raises(exceptions.InvalidInputException, match=r"'wind': 'input_manifest' has what is on this machine"):
+        child.ask(input_manifest=manifest)
+
+
+def test_pushed_answers_are_refused(child):
+    with pytest.raises(exceptions.InvalidInputException, match="'push_endpoint' cannot be used"):
+        child(DOUBLE).ask({"n": 1}, push_endpoint="https://example.com")
+
+
+def test_children_are_made_of_octues_list_or_by_key(make_app, tmp_path):
+    make_app(DOUBLE, NUMBERS)
+    local = {"name": "local", "app": "apps/app"}
+    one = children_from_data([{"key": "wind", "id": "octue/wind:1.0.0", "backend": local}], tmp_path)
+    two = children_from_data({"wind": {"id": "octue/wind:1.0.0", "backend": local}}, tmp_path, cache="/c")
+    three = children_from_data({"wind": "apps/app"}, tmp_path)
+    for children in (one, two, three):
+        assert children["wind"].backend["app"] == str(tmp_path / "apps" / "app")
+        assert children["wind"].key == "wind"
+    assert (one["wind"].id, three["wind"].id) == ("octue/wind:1.0.0", "wind")
+    assert two["wind"].backend["cache"] == "/c"
+    assert three["wind"].ask({"n": 2})["output_values"] == 4
+
+
+def test_children_are_read_from_a_file_and_relative_to_it(tmp_path):
+    (tmp_path / "children.json").write_text('{"wind": "apps/wind"}')
+    assert children_from_data(tmp_path / "children.json")["wind"].backend["app"] == str(tmp_path / "apps" / "wind")
+
+
+def test_a_child_can_be_given_as_it_is():
+    emulator = ChildEmulator(messages=[{"type": "result", "output_values": 1, "output_manifest": None}])
+    assert children_from_data({"wind": emulator})["wind"].ask()["output_values"] == 1
+    assert children_from_data([emulator])[emulator.id].ask()["output_values"] == 1
+
+
+def test_every_problem_with_children_is_told_at_once():
+    wrong = [
+        {"key": "a"},
+        {"key": "b", "backend": {"name": "pigeon"}},
+        {"key": "c", "backend": {"name": "local"}},
+        {"key": "d", "backend": {"name": "GCPPubSubBackend"}},
+        {"key": "d", "backend": {"name": "GCPPubSubBackend"}},
+        7,
+    ]
+    with pytest.raises(InputInvalid) as caught:
+        children_from_data(wrong)
+    places = [problem.where for problem in caught.value.problems]
+    assert places == ["children[0]", "children[1].backend", "children[2].backend", "children[4]", "children[5]"]
+    with pytest.raises(InputInvalid, match="'a' is neither a list nor an object"):
+        children_from_data('"a"')
+
+
+def test_given_children_stand_before_those_of_the_configuration():
+    pub_sub = {"name": "GCPPubSubBackend"}
+    configured = [{"key": "a", "id": "1", "backend": pub_sub}, {"key": "b", "id": "2", "backend": pub_sub}]
+    assert merged(None, None) is None
+    assert merged(configured, None) == configured
+    assert [child["id"] for child in merged(configured, {"b": {"id": "3", "backend": pub_sub}})] == ["1", "3"]
+    assert [child["id"] for child in merged(configured, [{"key": "c", "id": "4", "backend": pub_sub}])] == ["4"]
+
+
+def test_a_result_depends_on_what_its_children_are(make_app):
+    app = str(make_app(DOUBLE, NUMBERS))
+
+    def identity(**options):
+        backend = {"name": "local", "app": app, **options}
+        return fingerprint(children_identity({"wind": {"id": "a", "backend": backend}}))
+
+    before = identity()
+    assert identity(cache="elsewhere") == before
+    with_children = identity(children={"b": ChildEmulator(messages=[])})
+    make_app(DOUBLE, {**NUMBERS, "output_manifest": {"datasets": {}}})
+    with_another_twine = identity()
+    make_app(DOUBLE + "    # another", NUMBERS)
+    assert len({before, with_children, with_another_twine, identity()}) == 4
+
+
+def test_a_childs_configuration_counts(make_app):
+    app = str(make_app(DOUBLE, {**NUMBERS, "configuration_values_schema": {"type": "object"}}))
+
+    def identity(**options):
+        return children_identity({"a": {"id": "a", "backend": {"name": "local", "app": app, **options}}})
+
+    assert identity(configuration_values={"a": 1}) != identity(configuration_values={"a": 2})
+    assert identity(configuration_values={"a": 1}) == identity(configuration_values='{"a": 1}')
+    with pytest.raises(InputInvalid):
+        identity(configuration_values=[1])
+
+
+def test_where_a_remote_child_is_reached_does_not_count():
+    def identity(**options):
+        return children_identity({"a": {"id": "a", "backend": {"name": "prefect", "deployment": "a/b", **options}}})
+
+    assert identity() == identity(api_url="http://one/api") == identity(api_url="http://two/api")
+    assert identity() != identity(deployment="a/c")
+    assert children_identity(None) == {}
+
+
+def test_an_emulator_counts_with_what_it_says_and_not_when_it_was_said(tmp_path):
+    def identity(*events):
+        return children_identity({"a": {"backend": {"name": "emulator", "events": list(events)}}})
+
+    result = {"kind": "result", "output_values": 1}
+    one = identity({"event": result, "attributes": {"datetime": "2026-01-01"}})
+    assert one == identity({"event": result, "attributes": {"datetime": "2026-02-02"}})
+    assert one != identity({"event": {**result, "output_values": 2}})
+    (tmp_path / "a.json").write_text(json.dumps([{"event": result}]))
+    assert one == children_identity({"a": {"backend": {"name": "emulator", "file": "a.json"}}}, tmp_path)
+
+
+def test_importing_children_is_cheap():
+    program = (
+        "import sys; before = set(sys.modules); import fairlead.adapters.twine.children.child;"
+        "print(sorted(name.partition('.')[0] for name in set(sys.modules) - before))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd="/")
+    assert not {"dataclasses", "typing", "pathlib", "httpx", "jsonschema", "concurrent", "asyncio"} & set(
+        json.loads(done.stdout.replace("'", '"'))
+    )

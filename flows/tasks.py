@@ -15,6 +15,7 @@ from prefect.logging import get_run_logger
 from prefect.settings import PREFECT_TASKS_REFRESH_CACHE
 
 from fairlead.adapters.cache import ResultCache
+from fairlead.adapters.diagnostics import requested
 from fairlead.adapters.errors import FairleadError
 from fairlead.adapters.host import LoggingHost
 from fairlead.adapters.perform import perform
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from prefect import Task
     from prefect.client.schemas.objects import State, TaskRun
 
+    from fairlead.adapters.diagnostics import Wish
     from fairlead.adapters.isolation import Isolation
     from fairlead.adapters.unit import Unit
 
@@ -38,10 +40,12 @@ def run_unit(
     isolation: Isolation,
     timeout: float | None,
     refresh: bool,
+    diagnostics: Wish,
 ) -> dict[str, Any]:
     """Do a piece of work in the active task run, and return its outcome as JSON data.
 
-    Without a task run (``task.fn(...)``) the work is done on this machine, and Prefect is told nothing.
+    ``diagnostics`` says where a run that crashes leaves what is needed to run it again. Without a task run
+    (``task.fn(...)``) the work is done on this machine, and Prefect is told nothing.
     """
     run = TaskRunContext.get()
     if run is not None:
@@ -52,7 +56,15 @@ def run_unit(
         contextlib.nullcontext(LoggingHost(timeout=timeout)) if run is None else PrefectHost(unit.name, timeout=timeout)
     ) as host:
         try:
-            outcome = perform(unit, inputs, host, cache=ResultCache(cache), isolation=isolation, refresh=refresh)
+            outcome = perform(
+                unit,
+                inputs,
+                host,
+                cache=ResultCache(cache),
+                isolation=isolation,
+                refresh=refresh,
+                diagnostics=requested(diagnostics),
+            )
         except FairleadError as error:
             # Prefect logs the way that an error took: the part below here says nothing to a user.
             raise error.with_traceback(None)  # noqa: B904 (the error itself)

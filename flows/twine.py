@@ -15,8 +15,10 @@ from prefect.results import ResultStorage
 from prefect.runtime import flow_run
 from pydantic import BeforeValidator, Field
 
+from fairlead.adapters.diagnostics import Wish, requested
 from fairlead.adapters.isolation import OUTPUT_LIMIT, named
 from fairlead.adapters.twine import TwineApp
+from fairlead.flows.answers import answer, errors_answered
 from fairlead.flows.cache_policy import FingerprintPolicy, given
 from fairlead.flows.results import SERIALIZER
 from fairlead.flows.tasks import is_retryable, run_unit, show_outcome
@@ -31,6 +33,9 @@ def twine_task(
     name: str | None = None,
     configuration_values: JSONSource = None,
     configuration_manifest: JSONSource = None,
+    children: JSONSource = None,
+    output_location: str | os.PathLike[str] | None = None,
+    use_signed_urls_for_output_datasets: bool | None = None,
     cache: str | os.PathLike[str] | None = None,
     isolation: Literal["process", "thread"] = "process",
     refresh: bool = False,
@@ -41,6 +46,7 @@ def twine_task(
     silence_limit: float | None = None,
     on_silence: Literal["report", "stop"] = "report",
     output_limit: int | None = OUTPUT_LIMIT,
+    diagnostics: Wish = None,
     tags: Iterable[str] | None = None,
     task_run_name: Callable[[], str] | str | None = None,
     persist_result: bool | None = None,
@@ -59,10 +65,15 @@ def twine_task(
             return wind.map([{"hub_height": height} for height in heights], unmapped("weather.json")).result()
 
     Args:
-        app: the folder that holds ``twine.json`` and ``app.py``, where the task runs.
+        app: the folder that holds ``twine.json`` and ``app.py``, where the task runs, or an ``octue.yaml`` that says
+            where they are.
         name: the task's name; the folder's without it.
         configuration_values: the app's configuration, as data, as JSON text or as the path of a JSON file.
         configuration_manifest: likewise.
+        children: the services that the app may ask, by key: the folder of an app, or an object with ``id`` and
+            ``backend``; each instead of what the app's configuration says.
+        output_location: a folder or URL where output datasets are put, besides the result cache.
+        use_signed_urls_for_output_datasets: whether their paths there are signed URLs, valid for a week.
         cache: where results are looked up and kept; ``$FAIRLEAD_CACHE`` or the user's cache folder without it.
         isolation: where the app runs: a child ``process``, or this one's ``thread`` (fast, but it cannot be stopped).
         refresh: run in any case, and replace what both caches hold; Prefect's ``refresh_cache`` and its setting do the
@@ -76,25 +87,37 @@ def twine_task(
         silence_limit: seconds without a sign of life after which an app counts as hung.
         on_silence: whether an app that hangs is reported in the log, or stopped (`Hung`).
         output_limit: bytes that the app may print and log before it is stopped; None for no limit.
+        diagnostics: where a run that crashes leaves what ``fairlead replay`` needs: a path or URL, a `Diagnostics`, or
+            an object with its fields; ``$FAIRLEAD_DIAGNOSTICS`` where the task runs without it.
         tags: as in Prefect.
         task_run_name: as in Prefect.
         persist_result: as in Prefect; False also does without Prefect's record of the result, never without the cache.
         result_storage: as in Prefect.
 
     Raises:
-        InputInvalid: there is no such isolation.
+        InputInvalid: there is no such isolation, or ``diagnostics`` cannot be understood.
     """
-    unit = TwineApp(app, configuration_values=configuration_values, configuration_manifest=configuration_manifest)
+    unit = TwineApp(
+        app,
+        configuration_values=configuration_values,
+        configuration_manifest=configuration_manifest,
+        children=children,
+        output_location=output_location,
+        use_signed_urls_for_output_datasets=use_signed_urls_for_output_datasets,
+    )
     root = None if cache is None else os.fspath(cache)
     isolated = functools.partial(
         named, isolation, silence_limit=silence_limit, on_silence=on_silence, output_limit=output_limit
     )
     isolated()  # a wrong name is told here, not in the first run
+    wish = None if diagnostics is None else requested(diagnostics)
 
     def run(input_values: JSONSource = None, input_manifest: JSONSource = None) -> dict[str, Any]:
         """Run the app, or find that it was run with these inputs before; return its outcome as JSON data."""
         inputs = given({"input_values": input_values, "input_manifest": input_manifest})
-        return run_unit(unit, inputs, cache=root, isolation=isolated(), timeout=timeout, refresh=refresh)
+        return run_unit(
+            unit, inputs, cache=root, isolation=isolated(), timeout=timeout, refresh=refresh, diagnostics=wish
+        )
 
     run.__name__ = run.__qualname__ = unit.name  # Prefect makes the task's key of it
     return Task(
@@ -120,7 +143,11 @@ def _flow_run_name() -> str:
     return f"{TwineApp(app).name} {flow_run.name}"
 
 
-_Path = Annotated[str, BeforeValidator(os.fspath)]
+def _as_text(path: object) -> object:
+    return os.fspath(path) if isinstance(path, os.PathLike) else path
+
+
+_Path = Annotated[str, BeforeValidator(_as_text)]
 _Strand: TypeAlias = dict[str, Any] | list[Any] | str | None
 
 
@@ -131,6 +158,9 @@ def run_twine_app(
     input_manifest: _Strand = None,
     configuration_values: _Strand = None,
     configuration_manifest: _Strand = None,
+    children: _Strand = None,
+    output_location: _Path | None = None,
+    use_signed_urls_for_output_datasets: bool | None = None,  # noqa: FBT001
     cache: _Path | None = None,
     refresh: bool = False,  # noqa: FBT001, FBT002 (a flow's parameters are named when it is deployed)
     retries: Annotated[int, Field(ge=0)] = 0,
@@ -140,6 +170,7 @@ def run_twine_app(
     on_silence: Literal["report", "stop"] = "report",
     output_limit: Annotated[int, Field(gt=0)] | None = OUTPUT_LIMIT,
     isolation: Literal["process", "thread"] = "process",
+    diagnostics: _Path | dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Run a twine app, or find that it was run with these inputs before; returns its outcome as JSON data.
 
@@ -151,6 +182,9 @@ def run_twine_app(
         input_manifest: The app's input datasets: {"datasets": {"name": "folder"}}, or the path of a .json file.
         configuration_values: The app's configuration: JSON, or the path of a .json file.
         configuration_manifest: The app's configuration datasets, like the input manifest.
+        children: The services that the app may ask, {"key": "folder of an app"}; as its octue.yaml says if empty.
+        output_location: Where output datasets are put besides the cache, a folder or a URL.
+        use_signed_urls_for_output_datasets: Whether the paths of datasets there are signed URLs.
         cache: Where results are looked up and kept, a folder or a URL; the worker's default if empty.
         refresh: Run even if the result is known, and replace it.
         retries: How often to try again after the app failed. Invalid inputs are never tried again.
@@ -160,11 +194,16 @@ def run_twine_app(
         on_silence: Whether an app that hangs is reported in the log, or stopped.
         output_limit: Bytes that the app may print before it is stopped.
         isolation: Where the app runs: in a child process, or in a thread of the flow's, where it cannot be stopped.
+        diagnostics: Where a run that crashes leaves what "fairlead replay" needs: a folder or URL, or an object with
+            "url", "when" ("crash" or "always") and "copy_datasets"; the worker's default if empty.
     """
     task = twine_task(
         app,
         configuration_values=configuration_values,
         configuration_manifest=configuration_manifest,
+        children=children,
+        output_location=output_location,
+        use_signed_urls_for_output_datasets=use_signed_urls_for_output_datasets,
         cache=cache,
         isolation=isolation,
         refresh=refresh,
@@ -174,5 +213,8 @@ def run_twine_app(
         silence_limit=silence_limit,
         on_silence=on_silence,
         output_limit=output_limit,
+        diagnostics=diagnostics,
     )
-    return task(input_values, input_manifest)
+    with errors_answered():
+        outcome = task(input_values, input_manifest)
+    return answer(outcome)

@@ -15,6 +15,7 @@ from airflow.sdk import ObjectStoragePath
 from airflow.sdk.exceptions import AirflowFailException
 
 from fairlead.adapters.cache import ResultCache
+from fairlead.adapters.diagnostics import requested
 from fairlead.adapters.errors import Cancelled, FairleadError, InputInvalid, Problem
 from fairlead.adapters.perform import perform
 
@@ -37,6 +38,7 @@ def run_unit(
     cache: object,
     isolation: Callable[[], Isolation],
     refresh: bool,
+    diagnostics: Any,
     templates: Mapping[str, object],
     push: Callable[[str, Any], None] | None,
 ) -> dict[str, Any]:
@@ -50,6 +52,7 @@ def run_unit(
         cache: where results are looked up and kept; None for the default.
         isolation: makes the isolation.
         refresh: run in any case, and replace what the cache holds.
+        diagnostics: where runs that crash leave what is needed to run them again, as Airflow has rendered it.
         templates: arguments and inputs as they were before Airflow rendered them.
         push: called with each output and its name, to make XComs of them.
 
@@ -60,11 +63,16 @@ def run_unit(
     try:
         made = unit(**_plain_values(arguments))
         given, root, place = _plain_values(inputs), _plain(cache, "cache"), isolation()
+        wish = requested(_plain(diagnostics, "diagnostics"))
         outcome = host.run(
-            lambda: perform(made, given, host, cache=ResultCache(root), isolation=place, refresh=refresh)
+            lambda: perform(
+                made, given, host, cache=ResultCache(root), isolation=place, refresh=refresh, diagnostics=wish
+            )
         )
     except FairleadError as error:
         error.with_traceback(None)  # where in fairlead it was raised tells a reader of the task's log nothing
+        if push:
+            push("error", error.to_dict())  # for who asks the DAG a question, see ``twine.children``
         # Airflow has noted already if it was a user who stopped the task; a worker that goes away is worth a retry.
         if error.retryable or isinstance(error, Cancelled):
             raise

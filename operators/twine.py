@@ -18,6 +18,19 @@ from fairlead.operators.host import AirflowHost
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from fairlead.adapters.diagnostics import Wish
+
+
+_UNIT = (
+    "app",
+    "configuration_values",
+    "configuration_manifest",
+    "children",
+    "output_location",
+    "use_signed_urls_for_output_datasets",
+)
+"""The arguments of which the unit is made."""
+
 
 class TwineAppOperator(BaseOperator):
     """Runs an Octue twine app, or takes its result from the cache if the same work was done before.
@@ -42,13 +55,17 @@ class TwineAppOperator(BaseOperator):
         "input_manifest",
         "configuration_values",
         "configuration_manifest",
+        "children",
+        "output_location",
         "cache",
+        "diagnostics",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {
         "input_values": "json",
         "input_manifest": "json",
         "configuration_values": "json",
         "configuration_manifest": "json",
+        "children": "json",
     }
     ui_color = "#d7eef4"
     _host: AirflowHost | None = None
@@ -61,24 +78,33 @@ class TwineAppOperator(BaseOperator):
         input_manifest: object = None,
         configuration_values: object = None,
         configuration_manifest: object = None,
+        children: object = None,
+        output_location: str | os.PathLike[str] | ObjectStoragePath | None = None,
+        use_signed_urls_for_output_datasets: bool | None = None,
         cache: str | os.PathLike[str] | ObjectStoragePath | None = None,
         isolation: Literal["process", "thread"] = "process",
         refresh: bool = False,
         silence_limit: float | None = None,
         on_silence: Literal["report", "stop"] = "report",
         output_limit: int | None = OUTPUT_LIMIT,
+        diagnostics: Wish | ObjectStoragePath = None,
         **kwargs: Any,
     ) -> None:
         """Describe the task; nothing is read or checked before it runs.
 
-        Every argument up to ``cache`` is a template and may be, or hold, the output of an upstream task.
+        Every argument up to ``cache``, except the flag, and ``diagnostics`` is a template and may be, or hold, the
+        output of an upstream task.
 
         Args:
-            app: the folder that holds ``twine.json`` and ``app.py``.
+            app: the folder that holds ``twine.json`` and ``app.py``, or an ``octue.yaml`` that says where they are.
             input_values: JSON data, or the path of a JSON file.
             input_manifest: likewise, e.g. ``{"datasets": {"weather": "s3://bucket/weather"}}``.
             configuration_values: likewise.
             configuration_manifest: likewise.
+            children: the services that the app may ask, by key: the folder of an app, or an object with ``id`` and
+                ``backend``; each instead of what the app's configuration says.
+            output_location: a folder or URL where output datasets are put, besides the result cache.
+            use_signed_urls_for_output_datasets: whether their paths there are signed URLs, valid for a week.
             cache: where results are looked up and kept, a path or URL; without one ``$FAIRLEAD_CACHE`` of the worker,
                 or else ``fairlead`` in its user's cache folder.
             isolation: where the app runs: in a child ``process``, or in a ``thread`` of the task's own process, where
@@ -87,6 +113,9 @@ class TwineAppOperator(BaseOperator):
             silence_limit: seconds without a sign of life after which an app counts as hung.
             on_silence: whether an app that hangs is reported in the log, or stopped.
             output_limit: bytes that the app may print and log before it is stopped; None for no limit.
+            diagnostics: where a run that crashes leaves what ``fairlead replay`` needs, a path or URL, or an object
+                with ``url`` and, if wanted, ``when`` ("crash" or "always") and ``copy_datasets``; without one what
+                ``$FAIRLEAD_DIAGNOSTICS`` of the worker says.
             kwargs: those of every operator.
         """
         super().__init__(**kwargs)
@@ -95,18 +124,23 @@ class TwineAppOperator(BaseOperator):
         self.input_manifest = input_manifest
         self.configuration_values = configuration_values
         self.configuration_manifest = configuration_manifest
+        self.children = children
+        self.output_location = output_location
+        self.use_signed_urls_for_output_datasets = use_signed_urls_for_output_datasets
         self.cache = cache
         self.isolation = isolation
         self.refresh = refresh
         self.silence_limit = silence_limit
         self.on_silence: Literal["report", "stop"] = on_silence
         self.output_limit = output_limit
+        self.diagnostics = diagnostics
         # Airflow puts what it renders in the place of what it was given.
         self._templates = {
             "input_values": input_values,
             "input_manifest": input_manifest,
             "configuration_values": configuration_values,
             "configuration_manifest": configuration_manifest,
+            "children": children,
         }
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -124,7 +158,7 @@ class TwineAppOperator(BaseOperator):
         try:
             return run_unit(
                 TwineApp,
-                {name: getattr(self, name) for name in ("app", "configuration_values", "configuration_manifest")},
+                {name: getattr(self, name) for name in _UNIT},
                 {name: getattr(self, name) for name in ("input_values", "input_manifest")},
                 self._host,
                 cache=self.cache,
@@ -136,6 +170,7 @@ class TwineAppOperator(BaseOperator):
                     output_limit=self.output_limit,
                 ),
                 refresh=self.refresh,
+                diagnostics=self.diagnostics,
                 templates=self._templates,
                 push=task.xcom_push if self.do_xcom_push else None,
             )

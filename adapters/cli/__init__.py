@@ -1,4 +1,4 @@
-"""The `fairlead` command: run an app in this terminal, or check it before it runs anywhere.
+"""The `fairlead` command: run an app in this terminal, check it before it runs anywhere, or run a failure again.
 
 Here are its arguments; how it ends is in ``exits``, and what it does in ``perform`` and the adapters. Everything but
 click is imported when a command needs it, so that ``fairlead --help`` answers at once.
@@ -6,12 +6,11 @@ click is imported when a command needs it, so that ``fairlead --help`` answers a
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import os
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -21,6 +20,7 @@ from fairlead.adapters.cli import exits
 from fairlead.adapters.isolation import NAMES, OUTPUT_LIMIT, named
 
 if TYPE_CHECKING:
+    from fairlead.adapters.diagnostics import Diagnostics
     from fairlead.adapters.isolation.protocol import Isolation
 
 _CODES = "\n".join(["\b", "Exit codes:", *(f"  {code:>3}  {meaning}" for code, meaning in exits.MEANINGS.items())])
@@ -48,6 +48,17 @@ def _source(value: str) -> Path | bytes:
     return os.fsencode(value) if value.lstrip().startswith(("{", "[")) else Path(value)
 
 
+def _here(_context: click.Context, parameter: click.Parameter, value: str | None) -> str:
+    """Return what was named or, if nothing was, the working directory, which then must hold an app."""
+    if value is not None or any(Path(name).is_file() for name in ("octue.yaml", "twine.json")):
+        return value or "."
+    name = parameter.human_readable_name.strip("[]")
+    raise click.UsageError(
+        f"Missing argument '{name}': the current folder holds neither an octue.yaml nor a twine.json. Name the app's "
+        "folder, or change to it."
+    )
+
+
 def _inputs(command: Callable[..., None]) -> Callable[..., None]:
     """Add an option for each strand that an app is given."""
     for strand in ("configuration-manifest", "configuration-values", "input-manifest", "input-values"):
@@ -63,13 +74,27 @@ def fairlead() -> None:
 
 
 @fairlead.command(short_help="Run an app, unless its result is in the cache.")
-@click.argument("app")
+@click.argument("app", required=False, callback=_here)
 @_inputs
 @click.option(
     "--output-dir",
     type=click.Path(file_okay=False, writable=True, path_type=Path),
     help="Write the outputs there: output_values.json, output_manifest.json and the files of the output datasets. "
     "A file of the same name is replaced, everything else stays.",
+)
+@click.option(
+    "--children",
+    type=_source,
+    metavar="JSON",
+    help='Whom the app asks, instead of what its octue.yaml says: {"key": "folder of an app"}, or an object with "id" '
+    'and "backend".',
+)
+@click.option("--output-location", metavar="URL", help="Put the output datasets there, besides the cache.")
+@click.option(
+    "--signed-urls",
+    is_flag=True,
+    default=None,
+    help="Let the paths of datasets there be signed URLs, which let anybody read them for a week.",
 )
 @click.option("--cache", help="Where results are kept, a path or URL.  [default: $FAIRLEAD_CACHE or ~/.cache/fairlead]")
 @click.option("--refresh", is_flag=True, help="Run in any case, and replace the result in the cache.")
@@ -96,12 +121,23 @@ def fairlead() -> None:
     metavar="MiB",
     help="Stop a child process that prints and logs more than that; inf for no limit.",
 )
+@click.option(
+    "--diagnostics",
+    metavar="URL",
+    help="If the run crashes, save below that path or URL what is needed to run it again.  "
+    "[default: $FAIRLEAD_DIAGNOSTICS]",
+)
+@click.option("--diagnostics-always", is_flag=True, help="Save it however the run ends.")
+@click.option("--copy-datasets", is_flag=True, help="Save the input datasets as well, not only where they are.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome or the error as one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="Show only warnings and errors while it runs.")
 def run(
     app: str,
     *,
     output_dir: Path | None,
+    children: Path | bytes | None,
+    output_location: str | None,
+    signed_urls: bool | None,
     cache: str | None,
     refresh: bool,
     isolation: str,
@@ -109,31 +145,43 @@ def run(
     silence_limit: float | None,
     stop_silent: bool,
     output_limit: float,
+    diagnostics: str | None,
+    diagnostics_always: bool,
+    copy_datasets: bool,
     as_json: bool,
     quiet: bool,
     **strands: Path | bytes | None,
 ) -> None:
-    """Run the twine APP (a folder with twine.json and app.py), unless its result is in the cache.
+    """Run the twine APP, unless its result is in the cache.
 
-    JSON is the path of a file, the text itself, or - for standard input. Relative paths in a manifest are relative to
-    its file. Progress and the app's log go to standard error, the result to standard output. Exit codes are listed by
-    fairlead --help.
+    APP is a folder with twine.json and app.py, or with an octue.yaml that says where they are; by default it is the
+    current folder. JSON is the path of a file, the text itself, or - for standard input. Relative paths in a manifest
+    are relative to its file. Progress and the app's log go to standard error, the result to standard output. Exit codes
+    are listed by fairlead --help.
     """
     with exits.exiting(as_json=as_json, tail=quiet) as on_signal:
         from fairlead.adapters.cache import ResultCache
         from fairlead.adapters.cli.output_folder import refuse_source, write_outputs
-        from fairlead.adapters.cli.terminal import TerminalHost
+        from fairlead.adapters.cli.terminal import TerminalHost, output_to_stderr
         from fairlead.adapters.perform import perform
         from fairlead.adapters.twine.unit import TwineApp
 
-        unit = TwineApp(app)
+        unit = TwineApp(
+            app,
+            children=children,
+            output_location=output_location,
+            use_signed_urls_for_output_datasets=signed_urls,
+        )
         if output_dir:
             refuse_source(output_dir, unit.folder)
         inputs = {name: source for name, source in strands.items() if source is not None}
         place = _isolation(isolation, silence_limit=silence_limit, stop_silent=stop_silent, output_limit=output_limit)
-        with TerminalHost(unit.name, timeout=timeout, quiet=quiet) as host, _output_to_stderr():
+        wish = _diagnostics(diagnostics, always=diagnostics_always, copy_datasets=copy_datasets)
+        with TerminalHost(unit.name, timeout=timeout, quiet=quiet) as host, output_to_stderr():
             on_signal.append(host.cancel)
-            outcome = perform(unit, inputs, host, cache=ResultCache(cache), isolation=place, refresh=refresh)
+            outcome = perform(
+                unit, inputs, host, cache=ResultCache(cache), isolation=place, refresh=refresh, diagnostics=wish
+            )
         strangers = write_outputs(outcome, output_dir) if output_dir else []
         if as_json:
             click.echo(json.dumps(outcome.to_dict(), ensure_ascii=False))
@@ -144,26 +192,57 @@ def run(
 
 
 @fairlead.command(short_help="Check an app or a twine, and inputs for it.")
-@click.argument("subject", metavar="APP_OR_TWINE")
+@click.argument("subject", metavar="[APP_OR_TWINE]", required=False, callback=_here)
 @_inputs
+@click.option("--strict", is_flag=True, help="Take warnings for errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print the contract or the error as one JSON object.")
-def validate(subject: str, *, as_json: bool, **strands: Path | bytes | None) -> None:
+def validate(subject: str, *, strict: bool, as_json: bool, **strands: Path | bytes | None) -> None:
     """Check an app's folder or a twine.json file, and the inputs that are given, without running anything.
 
-    JSON is the path of a file, the text itself, or - for standard input.
+    By default, it is the current folder. Warnings tell what is allowed and probably not meant, e.g. rules that nothing
+    keeps. JSON is the path of a file, the text itself, or - for standard input.
     """
     with exits.exiting(as_json=as_json):
         from dataclasses import asdict
 
         from fairlead.adapters.cli.validation import checked
 
-        contract = checked(subject, {name: source for name, source in strands.items() if source is not None})
+        inputs = {name: source for name, source in strands.items() if source is not None}
+        contract = checked(subject, inputs, strict=strict)
         if as_json:
             click.echo(json.dumps(asdict(contract), ensure_ascii=False))
         else:
             from fairlead.adapters.cli.report import show_contract
 
             show_contract(contract)
+
+
+@fairlead.command(short_help="Run again what was saved of a failed run.")
+@click.argument("url")
+@click.option("--app", metavar="FOLDER", help="Run that app instead of the recorded one, e.g. a mended one.")
+@click.option(
+    "--output-dir",
+    type=click.Path(file_okay=False, writable=True, path_type=Path),
+    help="Write the outputs there, as fairlead run does.",
+)
+@click.option("--pdb", is_flag=True, help="Run in this process, and stop in Python's debugger where the app fails.")
+@click.option(
+    "--timeout", type=_Positive(), metavar="SECONDS", help="Stop the run after that; inf for never.  [default: as then]"
+)
+def replay(url: str, *, app: str | None, output_dir: Path | None, pdb: bool, timeout: float | None) -> None:
+    """Run again, on this machine, the analysis whose diagnostics are at URL, a path or address.
+
+    It gets the same source, configuration and inputs, under the same limits; its children answer as they did. The
+    result cache is not asked, and nothing gets into it. Standard error says first what is different here, and at the
+    end whether the failure is the same, another or gone. Exit codes are those of fairlead run.
+    """
+    with exits.exiting(as_json=False) as on_signal:
+        from fairlead.adapters.cli.replay import replayed
+
+        outcome, strangers = replayed(url, app, output_dir, debug=pdb, timeout=timeout, on_signal=on_signal)
+        from fairlead.adapters.cli.report import show_outcome
+
+        show_outcome(outcome, output_dir, strangers)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -188,18 +267,15 @@ def _isolation(name: str, *, silence_limit: float | None, stop_silent: bool, out
     )
 
 
-@contextlib.contextmanager
-def _output_to_stderr() -> Generator[None]:
-    """Keep standard output for the result: what an app prints in this very process goes to standard error."""
-    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison] (it was closed by whoever started this)
-        yield
-        return
-    sys.stdout.flush()
-    kept = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        yield
-    finally:
-        sys.stdout.flush()
-        os.dup2(kept, 1)
-        os.close(kept)
+def _diagnostics(url: str | None, *, always: bool, copy_datasets: bool) -> Diagnostics | None:
+    from dataclasses import replace
+
+    from fairlead.adapters.diagnostics import requested
+
+    wish = requested(url)
+    if wish is None:
+        if always or copy_datasets:
+            option = "--diagnostics-always" if always else "--copy-datasets"
+            raise click.UsageError(f"{option} needs --diagnostics, or FAIRLEAD_DIAGNOSTICS in the environment.")
+        return None
+    return replace(wish, when="always" if always else wish.when, copy_datasets=copy_datasets or wish.copy_datasets)

@@ -7,12 +7,14 @@ Control characters that an app prints never reach the terminal. Standard output 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
 import re
 import sys
 import time
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Self
 
 from fairlead.adapters.host import LoggingHost
@@ -35,6 +37,23 @@ def printable(text: str) -> str:
 def is_live(stream: object) -> bool:
     """Tell whether a stream is a terminal that can redraw what it shows."""
     return bool(getattr(stream, "isatty", bool)()) and os.environ.get("TERM") != "dumb"
+
+
+@contextlib.contextmanager
+def output_to_stderr() -> Generator[None]:
+    """Keep standard output for the result: what an app prints in this very process goes to standard error."""
+    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison] (it was closed by whoever started this)
+        yield
+        return
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 class TerminalHost(LoggingHost):

@@ -19,12 +19,15 @@ from fairlead.adapters.errors import AppInvalid, ContractError, InputInvalid, Ou
 from fairlead.adapters.fingerprint import source_tree
 from fairlead.adapters.isolation.protocol import Call
 from fairlead.adapters.schemas import did_you_mean
+from fairlead.adapters.twine.children import children_identity, plain_children
+from fairlead.adapters.twine.configuration import AppLocation, locate_app
 from fairlead.adapters.twine.contract import MANIFEST_STRANDS, Twine
+from fairlead.adapters.twine.delivery import Delivery
 from fairlead.adapters.twine.encoding import to_json
 from fairlead.adapters.twine.manifests import bind_manifest, changed_since, identity
 from fairlead.adapters.twine.sources import load_json
 from fairlead.adapters.twine.worker import check_entry_points
-from fairlead.adapters.unit import Produced
+from fairlead.adapters.unit import Description, Produced
 
 INPUT_STRANDS = ("configuration_values", "configuration_manifest", "input_values", "input_manifest")
 _IDENTITY_VERSION = 1
@@ -41,19 +44,38 @@ class TwineApp:
     kind = "twine"
 
     def __init__(
-        self, app: str | os.PathLike[str], *, configuration_values: object = None, configuration_manifest: object = None
+        self,
+        app: str | os.PathLike[str],
+        *,
+        configuration_values: object = None,
+        configuration_manifest: object = None,
+        children: object = None,
+        output_location: str | os.PathLike[str] | None = None,
+        use_signed_urls_for_output_datasets: bool | None = None,
     ) -> None:
         """Name an app; nothing is read before it is bound.
 
+        Each argument but the first is taken from the app's configuration (``octue.yaml``) if it is None.
+
         Args:
-            app: the folder that holds ``twine.json`` and ``app.py``.
+            app: the folder that holds ``twine.json`` and ``app.py``, or one with an ``octue.yaml`` that says where
+                they are.
             configuration_values: a path to a JSON file, an open file, a JSON text or an object.
             configuration_manifest: likewise, or a `Manifest`.
+            children: the services that the app may ask: Octue's list of objects with ``key``, ``id`` and ``backend``,
+                or a mapping of keys to such objects or to the folders of apps on this machine; a mapping may name only
+                those that shall be asked elsewhere than the configuration says.
+            output_location: a folder or URL where the output datasets are put, besides the result cache.
+            use_signed_urls_for_output_datasets: whether the paths of datasets there are signed URLs, which let
+                anybody read them for a week.
         """
         self.app = os.fspath(app)
-        self.configuration = {
+        self.arguments = {
             "configuration_values": configuration_values,
             "configuration_manifest": configuration_manifest,
+            "children": children,
+            "output_location": None if output_location is None else os.fspath(output_location),
+            "use_signed_urls_for_output_datasets": use_signed_urls_for_output_datasets,
         }
 
     def __repr__(self) -> str:
@@ -70,22 +92,35 @@ class TwineApp:
         """The app's folder."""
         return storage.local_path(self.app)
 
+    def locate(self) -> AppLocation:
+        """Find the app's parts, and see that there is an app; raises `AppInvalid` and `ContractInvalid`. Runs nothing."""
+        located = locate_app(self.app)
+        _check_source(located.source / "app.py", self.app)
+        return located
+
     def load(self) -> Twine:
-        """Read the contract, and see that there is an app; raises `AppInvalid` and `ContractInvalid`. Runs nothing."""
-        for path, remedy in (
-            (self.folder, "Check the path."),
-            (self.folder / "app.py", "Give the folder that holds the app's 'app.py' and 'twine.json'."),
-            (self.folder / "twine.json", "Give the folder that holds the app's 'app.py' and 'twine.json'."),
-        ):
-            if not path.exists():
-                raise AppInvalid(Problem(self.app, f"{path} is not there", "an app's folder", remedy))
-        _check_source(self.folder / "app.py", self.app)
-        return Twine.of_app(self.folder)
+        """Read the contract of an app that can be run; raises `AppInvalid` and `ContractInvalid`. Runs nothing."""
+        return Twine(self.locate().twine)
+
+    def settings(self, located: AppLocation) -> Mapping[str, Any]:
+        """Return what the app is configured with, by name: what was given, else what its ``octue.yaml`` says."""
+        configured = {name: getattr(located.app, name, None) for name in self.arguments}
+        chosen = {name: configured[name] if value is None else value for name, value in self.arguments.items()}
+        children = {
+            child["key"]: child
+            for source in (configured["children"], self.arguments["children"])
+            for child in plain_children(source)
+        }
+        if chosen["output_location"] is not None:
+            storage.refuse_secrets(chosen["output_location"], "output_location")
+        return chosen | {"children": [*children.values()] or None}
 
     def bind(self, inputs: Mapping[str, Any]) -> TwineWork:
         """See `Unit.bind`. Every dataset is looked up and hashed."""
         start = time.time()
-        twine = self.load()
+        located = self.locate()
+        twine = Twine(located.twine)
+        settings = self.settings(located)
         unknown = set(inputs) - set(INPUT_STRANDS)
         problems = [
             Problem(name, "is not an input of a twine app", "", did_you_mean(name, INPUT_STRANDS))
@@ -93,26 +128,38 @@ class TwineApp:
         ]
         strands: dict[str, Any] = {}
         for strand in INPUT_STRANDS:
-            source = inputs.get(strand, self.configuration.get(strand))
+            source = inputs.get(strand, settings.get(strand))
             absent = twine.presence_problems(strand, given=source is not None)
             problems += absent
             if source is None or absent:
                 continue
             strands[strand], found = bind_strand(twine, strand, source)
             problems += found
-        problems += twine.credential_problems()
-        if twine.raw.get("children"):
-            problems.append(
-                Problem("children", "cannot be asked in this version", twine.where, "Run an app without children.")
-            )
+        children = settings["children"]
+        problems += twine.children_problems(children or [])
+        environment_files = _environment_files(located)
+        problems += twine.credential_problems({*os.environ, *_names_in(environment_files)})
         if problems:
             raise InputInvalid(problems)
-        try:
-            source = source_tree(self.folder)
-        except OSError as error:
-            reason = f"cannot read {error.filename}: {error.strerror}"
-            raise AppInvalid(Problem(self.app, reason, "readable files", "Mend or remove it.")) from error
-        return TwineWork(self, twine, strands, source, start)
+        return TwineWork(
+            app=self,
+            located=located,
+            twine=twine,
+            strands=strands,
+            children=children,
+            children_identity=children_identity(children),
+            output_location=settings["output_location"],
+            signed_urls=bool(settings["use_signed_urls_for_output_datasets"]),
+            environment_files=environment_files,
+            source=_source(located, self.app),
+            start=start,
+        )
+
+    def describe(self, inputs: Mapping[str, Any]) -> Description:
+        """See `Unit.describe`."""
+        from fairlead.adapters.twine.diagnostics import describe_inputs
+
+        return describe_inputs(self, inputs)
 
 
 @dataclass(frozen=True)
@@ -120,9 +167,20 @@ class TwineWork:
     """An app bound to valid strands."""
 
     app: TwineApp
+    located: AppLocation
     twine: Twine
     strands: Mapping[str, Any]
     """Values as JSON data, manifests in the bound form of ``manifests``."""
+    children: list[dict[str, Any]] | None
+    """The services that the app may ask, as `children_from_data` takes them."""
+    children_identity: Any
+    """What of them the result depends on."""
+    output_location: str | None
+    """Below which location output datasets go, besides the result cache."""
+    signed_urls: bool
+    """Whether their paths there are signed URLs."""
+    environment_files: list[str]
+    """``.env`` files with credentials for the app."""
     source: str
     """The digest of the app's source."""
     start: float
@@ -131,31 +189,49 @@ class TwineWork:
     @property
     def identity(self) -> Mapping[str, Any]:
         """See `Work.identity`: the app's source, its contract, and every strand by content."""
-        return {
+        document: dict[str, Any] = {
             "kind": TwineApp.kind,
             "version": _IDENTITY_VERSION,
             "source": self.source,
-            "twine": self.twine.raw,
+            "twine": self.twine.written,
             "strands": {
                 strand: identity(bound) if strand in MANIFEST_STRANDS else bound
                 for strand, bound in self.strands.items()
             },
         }
+        # Named only where there is something to name, so that an app without any keeps the fingerprint that it has.
+        for name, part in (
+            ("schemas", self.twine.mapped),
+            ("children", self.children_identity),
+            ("app", self.located.inside),
+        ):
+            if part:
+                document[name] = part
+        return document
 
     def call(self, directory: Path) -> Call:
         """See `Work.call`."""
         payload = {
             "app": self.app.app,
             "contract": self.twine.raw,
+            "schemas": self.twine.mapped,
             "analysis_id": str(uuid.uuid4()),
+            "children": self.children,
+            "environment_files": self.environment_files,
             **self.strands,
         }
         return Call(
             entry="fairlead.adapters.twine.worker:run",
             payload=payload,
             directory=str(directory),
-            roots=(str(self.app.folder),),
+            roots=tuple(str(root) for root in self.located.roots),
         )
+
+    def describe(self, call: Call, *, copied: bool) -> Description:
+        """See `Work.describe`."""
+        from fairlead.adapters.twine.diagnostics import describe
+
+        return describe(self, call, copied=copied)
 
     def collect(self, value: Any, directory: Path) -> Produced:
         """See `Work.collect`: outputs with dataset files named ``<dataset>/<path in it>``."""
@@ -175,7 +251,7 @@ class TwineWork:
     def is_unchanged(self) -> bool:
         """See `Work.is_unchanged`: the app's source by content, local input files by the time of their last change."""
         manifests = [bound for strand, bound in self.strands.items() if strand in MANIFEST_STRANDS]
-        return source_tree(self.app.folder) == self.source and not any(
+        return _source(self.located, self.app.app) == self.source and not any(
             changed_since(self.start, bound) for bound in manifests
         )
 
@@ -184,16 +260,25 @@ class TwineWork:
         located = dict(outputs)
         if "output_manifest" in located:
             manifest = located["output_manifest"]
-            datasets = {
-                key: dataset
-                | {
+            datasets: dict[str, Any] = {}
+            for key, dataset in manifest["datasets"].items():
+                datasets[key] = dataset | {
                     "path": storage.join(files, dataset["path"]),
                     "files": [file | {"path": storage.join(files, file["path"])} for file in dataset["files"]],
                 }
-                for key, dataset in manifest["datasets"].items()
-            }
+                if delivery := self._delivery(key, datasets[key].pop("uploaded", None), files):
+                    datasets[key] = delivery.deliver(datasets[key])
             located["output_manifest"] = manifest | {"datasets": datasets}
         return located
+
+    def _delivery(self, key: str, uploaded: Mapping[str, Any] | None, files: str) -> Delivery | None:
+        """Return where a dataset goes: where the app has uploaded it itself, else below the output location."""
+        if uploaded is not None:
+            return Delivery(**uploaded)
+        if self.output_location is None:
+            return None
+        digest = posixpath.basename(files.rstrip("/"))
+        return Delivery(storage.join(self.output_location, digest, key), signed=self.signed_urls)
 
 
 def bind_strand(twine: Twine, strand: str, source: object) -> tuple[Any, list[Problem]]:
@@ -207,6 +292,26 @@ def bind_strand(twine: Twine, strand: str, source: object) -> tuple[Any, list[Pr
     except ContractError as error:
         return None, list(error.problems)
     return data, twine.value_problems(strand, data)
+
+
+def _source(located: AppLocation, app: str) -> str:
+    """Return the digest of all source that the app's process imports from its folders."""
+    try:
+        return source_tree(located.root)
+    except OSError as error:
+        reason = f"cannot read {error.filename}: {error.strerror}"
+        raise AppInvalid(Problem(app, reason, "readable files", "Mend or remove it.")) from error
+
+
+def _environment_files(located: AppLocation) -> list[str]:
+    """Return the ``.env`` files beside the app and its configuration."""
+    return [str(root / ".env") for root in located.roots if (root / ".env").is_file()]
+
+
+def _names_in(environment_files: list[str]) -> list[str]:
+    import dotenv
+
+    return [name for file in environment_files for name, value in dotenv.dotenv_values(file).items() if value]
 
 
 def _collect_dataset(key: str, dataset: Mapping[str, Any], directory: Path, files: dict[str, Path]) -> dict[str, Any]:

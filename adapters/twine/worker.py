@@ -4,7 +4,10 @@ Called by an isolation with a payload that `TwineWork.call` made. It checks no o
 is compiled already, in the host's process.
 """
 
-from fairlead.adapters.twine.analysis import Analysis
+import os
+
+from fairlead.adapters import compat, events
+from fairlead.adapters.twine.analysis import Analysis, contract_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,21 +15,41 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fairlead.adapters.isolation.protocol import Workspace
+    from fairlead.adapters.twine.children import Child
     from fairlead.adapters.twine.resources import Manifest
 
 
 def run(payload: "Mapping[str, Any]", workspace: "Workspace") -> "dict[str, Any]":
     """Run an app and return its outputs, see `Analysis.serialise_outputs`."""
+    compat.install("octue", "twined")
+    set_credentials(payload["environment_files"])
+    contract = payload["contract"]
     analysis = Analysis(
-        payload["contract"],
-        workspace,
+        contract,
+        _monitor(contract, workspace),
         id=payload["analysis_id"],
-        configuration_values=payload.get("configuration_values"),
+        configuration_values=_as_given(payload, "configuration_values"),
         configuration_manifest=_manifest(payload.get("configuration_manifest")),
-        input_values=payload.get("input_values"),
+        input_values=_as_given(payload, "input_values"),
         input_manifest=_manifest(payload.get("input_manifest")),
+        output_manifest=_output_manifest(contract, workspace.directory),
+        children=_children(payload["children"], workspace),
     )
-    entry = entry_point(vars(workspace.load("app")), payload["app"])
+    try:
+        perform_analysis(entry_point(vars(workspace.load("app")), payload["app"]), analysis, where=payload["app"])
+        return analysis.serialise_outputs()
+    except Exception as error:
+        told = contract_error(error)
+        if told is None:
+            raise
+        raise told from error
+
+
+def perform_analysis(entry: "Callable[[Analysis], object]", analysis: "Analysis", *, where: str) -> None:
+    """Run an app on an analysis; no periodic message is sent when this has ended.
+
+    Raises whatever the app raises, and what went wrong with a periodic message if it does not raise by itself.
+    """
     try:
         answer = entry(analysis)
     finally:
@@ -38,8 +61,7 @@ def run(payload: "Mapping[str, Any]", workspace: "Workspace") -> "dict[str, Any]
 
         answer.close()  # type: ignore[attr-defined]
         found = f"'run' is a {type(answer).__name__}, none of whose lines has run"
-        raise AppInvalid(Problem(f"{payload['app']}/app.py", found, "a plain function", "Drop its async or yield."))
-    return analysis.serialise_outputs()
+        raise AppInvalid(Problem(f"{where}/app.py", found, "a plain function", "Drop its async or yield."))
 
 
 def entry_point(names: "Mapping[str, Any]", where: str) -> "Callable[[Analysis], object]":
@@ -66,9 +88,74 @@ def check_entry_points(*, function: bool, cls: bool, where: str) -> None:
     raise AppInvalid(Problem(f"{where}/app.py", found, "exactly one of the two", remedy))
 
 
+def set_credentials(files: "list[str]") -> None:
+    """Take credentials from ``.env`` files into this process's environment; what is set already stays."""
+    for file in files:
+        import dotenv
+
+        dotenv.load_dotenv(file)
+
+
+def _as_given(payload: "Mapping[str, Any]", strand: str) -> "Any":
+    """Return JSON data so that the analysis takes a text for the value that it is."""
+    value = payload.get(strand)
+    if isinstance(value, str):
+        import json
+
+        return json.dumps(value)
+    return value
+
+
+def _monitor(contract: "Mapping[str, Any]", workspace: "Workspace") -> "Callable[[Any], None]":
+    """Return what passes monitor messages on to the host, and a number ``progress`` in them as progress.
+
+    It goes from 0 to the ``maximum`` that the schema gives it, else to 1.
+    """
+
+    def handle(data: "Any") -> None:
+        workspace.emit(events.monitor(data))
+        done = data.get("progress") if isinstance(data, dict) else None
+        if isinstance(done, int | float) and not isinstance(done, bool):
+            declared = contract["monitor_message_schema"].get("properties", {}).get("progress", {})
+            whole = (declared.get("maximum") if isinstance(declared, dict) else None) or 1
+            workspace.emit(events.progress(done / whole, str(data.get("status_text", ""))))
+
+    return handle
+
+
 def _manifest(bound: "Mapping[str, Any] | None") -> "Manifest | None":
     if bound is None:
         return None
     from fairlead.adapters.twine.resources import Manifest
 
-    return Manifest(bound["datasets"], id=bound["id"])
+    return Manifest.from_description(bound)
+
+
+def _output_manifest(contract: "Mapping[str, Any]", directory: str) -> "Manifest | None":
+    """Return a manifest with an empty folder for each dataset that the contract promises."""
+    if "output_manifest" not in contract:
+        return None
+    from fairlead.adapters.twine.resources import Dataset, Manifest
+
+    datasets = {}
+    for key in contract["output_manifest"]["datasets"]:
+        path = os.path.join(directory, "output", key)
+        os.makedirs(path)
+        datasets[key] = Dataset(path, name=key)
+    return Manifest(datasets)
+
+
+def _children(data: "Any", workspace: "Workspace") -> "dict[str, Child] | None":
+    """Return the app's children by key, whose questions and answers are told to the host."""
+    if data is None:
+        return None
+    from fairlead.adapters.twine.children import children_from_data
+
+    children = children_from_data(data, cache=workspace.cache)
+    for key, child in children.items():
+
+        def tell(record: "Mapping[str, Any]", key: str = key) -> None:
+            workspace.emit(events.question(key, dict(record["question"]), [*record["messages"]]))
+
+        child.on_answered = tell
+    return children

@@ -195,6 +195,28 @@ def test_the_error_of_an_app_shows_its_message_its_last_lines_and_where_the_log_
     assert 'raise SensorOffline("no answer from mast 7")' in traceback
 
 
+@pytest.mark.parametrize("given", ["operator", "environment"])
+def test_an_app_that_fails_leaves_diagnostics_where_they_are_asked_for(apps, tmp_path, context, monkeypatch, given):
+    values = {"ledger": str(tmp_path / "ledger"), "failures": 1}
+    wish = {"url": "{{ params.root }}/left", "when": "crash"} if given == "operator" else None
+    if given == "environment":
+        monkeypatch.setenv("FAIRLEAD_DIAGNOSTICS", str(tmp_path / "left"))
+    with DAG("dag", schedule=None):
+        operator = TwineAppOperator(task_id="task", app=apps / "flaky", input_values=values, diagnostics=wish)
+    operator.render_template_fields({"params": {"root": str(tmp_path)}})
+    with pytest.raises(AppRaised, match="fairlead replay") as caught:
+        operator.execute(context)
+
+    (bundle,) = (tmp_path / "left").iterdir()
+    assert caught.value.diagnostics == str(bundle)
+    assert json.loads((bundle / "run.json").read_text())["run"] == {"id": "dag/run/task/-1", "attempt": 1}
+
+
+def test_diagnostics_that_are_not_understood_fail_the_task(double, context):
+    with pytest.raises(AirflowFailException, match="'sometimes' is not known"):
+        double(diagnostics={"url": "/tmp", "when": "sometimes"}).execute(context)
+
+
 def test_a_failure_that_would_repeat_itself_fails_the_task_with_the_whole_message(double, context):
     with pytest.raises(AirflowFailException) as caught:
         double(input_values={"offset": 0.5, "note": 1}).execute(context)

@@ -117,15 +117,18 @@ def cache(tmp_path: Path) -> ResultCache:
     return ResultCache(tmp_path / "cache")
 
 
-@pytest.fixture(params=["folder", "memory"])
-def root(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An empty place for files: on this machine, and in a store that only fsspec reaches."""
-    if request.param == "folder":
-        yield str(tmp_path / "root")
-        return
+@pytest.fixture
+def memory() -> Iterator[str]:
+    """An empty place for files in a store that only fsspec reaches."""
     location = f"memory://{uuid.uuid4().hex}"
     yield location
     storage.remove(location)
+
+
+@pytest.fixture(params=["folder", "memory"])
+def root(request: pytest.FixtureRequest, tmp_path: Path, memory: str) -> str:
+    """An empty place for files: on this machine, and in a store that only fsspec reaches."""
+    return memory if request.param == "memory" else str(tmp_path / "root")
 
 
 @pytest.fixture

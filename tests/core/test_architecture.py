@@ -18,10 +18,10 @@ ENGINES = {"airflow", "prefect"}
 KINDS = ("twine", "workflow", "solver")
 LAYERS = [
     {"cli", "testing"},
-    {"twine", "workflow", "solver", "compat"},
+    {"twine", "workflow", "solver"},
     {"perform", "engine"},
-    {"unit", "host", "events", "fingerprint", "cache", "values", "storage", "schemas", "isolation"},
-    {"errors", "lazy", "presentation"},
+    {"unit", "host", "events", "fingerprint", "cache", "values", "storage", "schemas", "isolation", "diagnostics"},
+    {"errors", "lazy", "presentation", "compat"},
 ]
 """What may import only itself and what stands below it, see "Layout" in the explanation of the architecture."""
 

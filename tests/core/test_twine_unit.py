@@ -824,12 +824,12 @@ def test_inputs_may_be_objects(make_app, run, own):
 
 def test_an_app_may_check_its_outputs_itself(make_app, run, isolation):
     source = """
-        from fairlead.adapters.errors import OutputInvalid
+        from twined.exceptions import InvalidValuesContents
         def run(analysis):
             analysis.output_values = "x"
             try:
                 analysis.finalise()
-            except OutputInvalid:
+            except InvalidValuesContents:
                 analysis.output_values = 1
             analysis.finalise()
             assert analysis.finalised

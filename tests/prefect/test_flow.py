@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import pytest
 
@@ -38,6 +39,12 @@ def test_the_flow_retries_as_told_and_fails_with_the_apps_error(write_app, runs,
     with pytest.raises(AppRaised, match="no wind"):
         run_twine_app(str(app), {}, retries=2, retry_delay_seconds=0.01)
     assert runs() == 3
+
+
+@pytest.mark.parametrize("wish", [Path("/left"), "/left", {"url": "/left", "copy_datasets": True}])
+def test_diagnostics_are_asked_for_by_a_place_or_an_object(wish):
+    given = run_twine_app.validate_parameters({"app": "a", "diagnostics": wish})["diagnostics"]
+    assert given == (str(wish) if isinstance(wish, Path) else wish)
 
 
 def test_parameters_are_coerced():

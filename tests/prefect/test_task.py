@@ -124,6 +124,24 @@ def test_an_unknown_isolation_is_told_when_the_task_is_made(doubling):
         twine_task(doubling, isolation="vm")
 
 
+@pytest.mark.parametrize("given", ["task", "environment"])
+def test_an_app_that_fails_leaves_diagnostics_where_they_are_asked_for(write_app, tmp_path, monkeypatch, given):
+    place = str(tmp_path / "left")
+    if given == "environment":
+        monkeypatch.setenv("FAIRLEAD_DIAGNOSTICS", place)
+    task = twine_task(write_app("raise ValueError('no')"), diagnostics=place if given == "task" else None, retries=1)
+    with pytest.raises(errors.AppRaised, match="fairlead replay") as raised:
+        task({"n": 1})
+    bundles = [json.loads(path.read_text()) for path in Path(place).glob("*/run.json")]
+    assert sorted(bundle["run"]["attempt"] for bundle in bundles) == [1, 2]
+    assert raised.value.diagnostics.startswith(place)
+
+
+def test_diagnostics_that_are_not_understood_are_told_when_the_task_is_made(doubling):
+    with pytest.raises(errors.InputInvalid, match="'sometimes' is not known"):
+        twine_task(doubling, diagnostics={"url": "/tmp", "when": "sometimes"})
+
+
 def test_a_timeout_stops_the_app_and_its_child_in_a_worker_thread(write_app, pids):
     task = twine_task(write_app(pids.body), timeout=1.5)
     with ThreadPoolTaskRunner() as runner:

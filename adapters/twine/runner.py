@@ -1,0 +1,263 @@
+"""Octue's `Runner`: runs an app in this process, for programs and tests that hold the analysis in their hands.
+
+What it shares with a host's run is the contract, the app's loading and the analysis. What it has not is the rest of
+`perform`: no fingerprint, no result cache, no isolation that could be stopped. So it serves code that was written for
+Octue's SDK, and apps under test; work that matters is run by a host.
+
+An app that it runs cannot change its caller's inputs or the next run's configuration, which are copied, nor this
+process's working directory, environment, ``sys.path`` and logging, which are put back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+import logging
+import os
+import uuid
+from collections.abc import Callable, Generator, Mapping, Sequence
+from types import ModuleType
+from typing import Any, Self
+
+from fairlead.adapters.isolation.plain_modules import modules_of
+from fairlead.adapters.isolation.process_state import preserved
+from fairlead.adapters.twine.analysis import VALUES_STRANDS, Analysis
+from fairlead.adapters.twine.children import Child
+from fairlead.adapters.twine.configuration import ServiceConfiguration, locate_app
+from fairlead.adapters.twine.resources import Dataset, Manifest
+from fairlead.adapters.twine.twined import Twine, exceptions
+from fairlead.adapters.twine.worker import entry_point, perform_analysis
+
+App = Callable[[Analysis], object]
+_RUN_IDS = uuid.UUID("6f1b7f5e-7d3c-5f0e-9f60-0d8b3c2b7a11")
+"""The namespace of ids that are made of names."""
+
+
+class Runner:
+    """Runs analyses of one app with one configuration."""
+
+    def __init__(
+        self,
+        app_src: App | type | ModuleType | str | os.PathLike[str],
+        twine: Twine | Mapping[str, Any] | str | os.PathLike[str] = "twine.json",
+        configuration_values: Any = None,
+        configuration_manifest: Any = None,
+        children: Any = None,
+        output_location: str | None = None,
+        crash_diagnostics_cloud_path: str | None = None,
+        project_name: str | None = None,
+        service_id: str | None = None,
+        *,
+        use_signed_urls_for_output_datasets: bool = False,
+        diagnostics_cloud_path: str | None = None,
+        project_id: str | None = None,
+        service_registries: Sequence[Mapping[str, str]] | None = None,
+        delete_local_files: bool = False,
+    ) -> None:
+        """Take an app and its configuration; the twine is loaded and checked.
+
+        Args:
+            app_src: a function of an analysis, a class that is made with one and has a method ``run``, a module with
+                a function ``run``, or the folder of an ``app.py``.
+            twine: the contract: a path, JSON text, data or a `Twine`.
+            configuration_values: a path of a ``.json`` file, an open file, JSON text or an object.
+            configuration_manifest: likewise, or a `Manifest`.
+            children: the services that the app may ask, in Octue's form: objects of ``key``, ``id`` and ``backend``.
+            output_location: the folder or URL below which output datasets are uploaded, each run into its own folder.
+            crash_diagnostics_cloud_path: the folder or URL for what `diagnostics` keeps of a run that crashed.
+            project_name: accepted and not used; credentials come from the environment.
+            service_id: the service's name.
+            use_signed_urls_for_output_datasets: whether the paths of uploaded datasets become signed URLs.
+            diagnostics_cloud_path: the newer name of ``crash_diagnostics_cloud_path``.
+            project_id: the newer name of ``project_name``.
+            service_registries: accepted and not used.
+            delete_local_files: accepted and not used; fetched files go when nothing refers to them.
+
+        Raises:
+            InvalidTwine: the twine is none.
+        """
+        self.app_source = app_src
+        self.twine = twine if isinstance(twine, Twine) else Twine(source=twine)
+        self.configuration_values = configuration_values
+        self.configuration_manifest = configuration_manifest
+        self.children = children
+        self.output_location = output_location
+        self.use_signed_urls_for_output_datasets = use_signed_urls_for_output_datasets
+        self.diagnostics_cloud_path = diagnostics_cloud_path or crash_diagnostics_cloud_path
+        self.project_id = project_id or project_name
+        self.service_id = service_id
+        self.service_registries = service_registries
+        self.delete_local_files = delete_local_files
+
+    def __repr__(self) -> str:
+        """Show the service's name, or the app's."""
+        return f"<Runner({(self.service_id or str(self.app_source))!r})>"
+
+    @classmethod
+    def from_configuration(
+        cls,
+        service_configuration: ServiceConfiguration,
+        app_configuration: Any = None,
+        project_name: str | None = None,
+        service_id: str | None = None,
+        **overrides: Any,
+    ) -> Self:
+        """Make a runner of what `load_service_and_app_configuration` returns; ``overrides`` are arguments of `Runner`."""
+        app = app_configuration or service_configuration
+        arguments: dict[str, Any] = {
+            "app_src": service_configuration.app_source_path,
+            "twine": Twine(source=service_configuration.twine_path),
+            "configuration_values": app.configuration_values,
+            "configuration_manifest": app.configuration_manifest,
+            "children": app.children,
+            "output_location": app.output_location,
+            "diagnostics_cloud_path": service_configuration.diagnostics_cloud_path,
+            "project_id": project_name,
+            "service_id": service_id or service_configuration.service_id,
+        }
+        return cls(**arguments | overrides)
+
+    def run(
+        self,
+        analysis_id: str | None = None,
+        input_values: Any = None,
+        input_manifest: Any = None,
+        analysis_log_level: int | str = logging.INFO,
+        analysis_log_handler: logging.Handler | None = None,
+        handle_monitor_message: Callable[[Any], None] | None = None,
+        allow_save_diagnostics_data_on_crash: bool = True,  # noqa: FBT001, FBT002 (documented so)
+        sent_messages: list[Any] | None = None,
+        *,
+        children: Any = None,
+        save_diagnostics: str = "SAVE_DIAGNOSTICS_ON_CRASH",
+        originator_question_uuid: str | None = None,
+        originator: str | None = None,
+    ) -> Analysis:
+        """Run an analysis, and return it with its outputs checked.
+
+        Args:
+            analysis_id: a UUID; any other text is made into one, always the same, and kept as the tag ``run_id``.
+            input_values: a path of a ``.json`` file, an open file, JSON text or an object, which is not changed.
+            input_manifest: likewise, or a `Manifest`.
+            analysis_log_level: records below it are ignored while the analysis runs, a number or a name.
+            analysis_log_handler: also receives the records of this run.
+            handle_monitor_message: receives each monitor message.
+            allow_save_diagnostics_data_on_crash: whether diagnostics may be kept of this run.
+            sent_messages: messages that are kept with the diagnostics.
+            children: instead of those of the runner.
+            save_diagnostics: ``SAVE_DIAGNOSTICS_OFF``, ``SAVE_DIAGNOSTICS_ON_CRASH`` or ``SAVE_DIAGNOSTICS_ON``.
+            originator_question_uuid: accepted and not used.
+            originator: accepted and not used.
+
+        Raises:
+            TwineException: the configuration, an input or an output breaks the contract.
+            Exception: whatever the app raises.
+        """
+        with preserved(), self._loaded() as app, _logged(analysis_log_level, analysis_log_handler):
+            analysis = self._analysis(analysis_id, input_values, input_manifest, children, handle_monitor_message)
+            perform_analysis(app, analysis, where=str(self.app_source))
+            if not analysis.finalised:
+                analysis.finalise()
+            return analysis
+
+    def _analysis(
+        self,
+        analysis_id: str | None,
+        input_values: Any,
+        input_manifest: Any,
+        children: Any,
+        handle_monitor_message: Callable[[Any], None] | None,
+    ) -> Analysis:
+        """Check all that goes in, and make copies that are this run's own."""
+        twine = self.twine
+        given = twine.validate(
+            configuration_values=self.configuration_values,
+            configuration_manifest=self.configuration_manifest,
+            input_values=input_values,
+            input_manifest=input_manifest,
+            children=children or self.children,
+        )
+        if twine.declares("credentials"):
+            twine.validate_credentials()
+        children = given.pop("children")
+        keys = twine.datasets("output_manifest")
+        identifier, tags = _identifier(analysis_id)
+        return Analysis(
+            twine,
+            handle_monitor_message,
+            **{
+                strand: _own_values(data) if strand in VALUES_STRANDS else self._own_manifest(strand, data)
+                for strand, data in (given | _manifests(input_manifest, self.configuration_manifest)).items()
+                if data is not None
+            },
+            output_manifest=Manifest({key: Dataset(key) for key in keys}) if twine.declares("output_manifest") else None,
+            children=None if children is None else self._children(children),
+            output_location=self.output_location,
+            use_signed_urls_for_output_datasets=self.use_signed_urls_for_output_datasets,
+            id=identifier,
+            tags=tags,
+        )
+
+    def _own_manifest(self, strand: str, data: Any) -> Manifest:
+        """Return a manifest that is this run's own; the tags of its files are as the twine asks."""
+        manifest = copy.deepcopy(data) if isinstance(data, Manifest) else Manifest(**data)
+        if any("file_tags_template" in dataset for dataset in self.twine.datasets(strand).values()):
+            if problems := self.twine.manifest_problems(strand, manifest.to_description()["datasets"]):
+                message = f"The files of the {strand} do not have the tags that the twine asks for."
+                raise exceptions.InvalidManifestContents(message).telling(problems)
+        return manifest
+
+    def _children(self, data: Sequence[Mapping[str, Any]]) -> dict[str, Child]:
+        return {
+            child["key"]: Child(id=child["id"], backend=child["backend"], internal_service_name=self.service_id)
+            for child in data
+        }
+
+    @contextlib.contextmanager
+    def _loaded(self) -> Generator[App]:
+        """Yield what runs the app; modules that were loaded from its folder are forgotten afterwards."""
+        source: Any = self.app_source
+        if not isinstance(source, str | os.PathLike):
+            if isinstance(source, type):
+                yield lambda analysis: source(analysis).run()
+            else:
+                yield getattr(source, "run", source)
+            return
+        located = locate_app(source)
+        modules = modules_of([str(root) for root in located.roots])
+        try:
+            yield entry_point(vars(modules.load("app")), os.fspath(source))
+        finally:
+            modules.close()
+
+
+@contextlib.contextmanager
+def _logged(level: int | str, handler: logging.Handler | None) -> Generator[None]:
+    """Let records from a level on through, and give them to a handler as well; `preserved` undoes it."""
+    root = logging.getLogger()
+    root.setLevel(level.upper() if isinstance(level, str) else level)
+    if handler is not None and handler not in root.handlers:
+        root.addHandler(handler)
+    yield
+
+
+def _manifests(input_manifest: Any, configuration_manifest: Any) -> dict[str, Manifest]:
+    """Return those strands that were given as objects, which may know more than their data tell."""
+    given = {"input_manifest": input_manifest, "configuration_manifest": configuration_manifest}
+    return {strand: manifest for strand, manifest in given.items() if isinstance(manifest, Manifest)}
+
+
+def _own_values(data: Any) -> Any:
+    """Return a copy for one run; a text as the JSON that an analysis takes for that text."""
+    return json.dumps(data) if isinstance(data, str) else copy.deepcopy(data)
+
+
+def _identifier(name: str | None) -> tuple[str | None, dict[str, str]]:
+    """Return the id of an analysis, and as tags what it was called if that is no UUID."""
+    if name is None:
+        return None, {}
+    try:
+        return str(uuid.UUID(str(name))), {}
+    except ValueError:
+        return str(uuid.uuid5(_RUN_IDS, str(name))), {"run_id": str(name)}

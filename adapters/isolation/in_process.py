@@ -2,8 +2,8 @@
 
 A cancelled or timed-out call ends the next time that it sends an event (a log record, a monitor message, progress), or
 when it returns. Its prints go to this process's standard output, and the working directory is this process's, as are
-the environment, ``sys.path`` and logging: changes of these are undone afterwards (see ``process_state``). Work that must
-be stoppable belongs into `ChildProcess`.
+the environment, ``sys.path`` and logging: changes of these are undone afterwards (see ``process_state``). Work that
+must be stoppable belongs into `ChildProcess`.
 """
 
 from __future__ import annotations

@@ -142,10 +142,12 @@ class Analysis(Identifiable, Labelable, Taggable, Serialisable):
 
         try:
             data = to_json(data, "monitor_message", error=MonitorMessageInvalid)
-            if problems := self.twine.message_problems(data):
-                raise MonitorMessageInvalid(problems)
+            problems = self.twine.message_problems(data)
         except MonitorMessageInvalid as error:
-            raise _told(InvalidMonitorMessage(str(error)), error) from None
+            problems = [*error.problems]
+        if problems:
+            wrong = MonitorMessageInvalid(problems)
+            raise _told(InvalidMonitorMessage(str(wrong)), wrong)
         if self._handle_monitor_message is None:
             logger.warning("A monitor message was sent, but nobody handles them: give 'handle_monitor_message'.")
             return
@@ -171,7 +173,7 @@ class Analysis(Identifiable, Labelable, Taggable, Serialisable):
     def finalise(
         self,
         upload_output_datasets_to: "str | None" = None,
-        use_signed_urls: "bool | None" = None,  # noqa: FBT001 (documented so)
+        use_signed_urls: "bool | None" = None,
     ) -> None:
         """Check the outputs and, where there is a location, upload the output datasets there.
 
@@ -206,17 +208,17 @@ class Analysis(Identifiable, Labelable, Taggable, Serialisable):
         from fairlead.adapters.twine.twined import exceptions
 
         try:
-            if problems := self.twine.output_problems(self.serialise_outputs()):
-                raise OutputInvalid(problems)
+            problems = self.twine.output_problems(self.serialise_outputs())
         except OutputInvalid as error:
-            strand = error.problems[0].where.partition(".")[0]
-            if self.twine.presence_problems(strand, given=getattr(self, strand, None) is not None):
-                missing = self.twine.declares(strand)
-                cls = exceptions.TwineValueException if missing else exceptions.StrandNotFound
-            else:
-                cls = exceptions.invalid_contents(strand)
-            told = cls("The outputs break the contract.").telling(error.problems)
-            raise _told(told, error) from None
+            problems = [*error.problems]
+        if not problems:
+            return
+        strand = problems[0].where.partition(".")[0]
+        cls: type[exceptions.TwineException] = exceptions.invalid_contents(strand)
+        if self.twine.presence_problems(strand, given=getattr(self, strand, None) is not None):
+            cls = exceptions.TwineValueException if self.twine.declares(strand) else exceptions.StrandNotFound
+        told = cls("The outputs break the contract.").telling(problems)
+        raise _told(told, OutputInvalid(problems))
 
     def serialise_outputs(self) -> "dict[str, Any]":
         """Return ``output_values`` and ``output_manifest`` as JSON data; a strand that was not set is left out.
@@ -302,7 +304,8 @@ def _hash(strand: "Any") -> "str | None":
 
     if strand is None:
         return None
-    return strand.hash_value if hasattr(strand, "hash_value") else hashing.hash_of_value(strand)  # type: ignore[no-any-return]
+    known: str | None = strand.hash_value if hasattr(strand, "hash_value") else hashing.hash_of_value(strand)
+    return known
 
 
 def _described(manifest: "Any") -> "Any":

@@ -1,10 +1,10 @@
 """Output datasets, put where an app or its users want them, besides the result cache.
 
-The result cache holds the files of a result under names that nobody types. A delivery copies a dataset to a place of its
-own. Below an output location that is a folder named by the digest of the result's files: so a result that is found in
-the cache, or comes again after a failure, is delivered to the same place, and what is there already is not sent again.
-An app that uploads its datasets itself chooses the place; a result from the cache is brought back there if somebody has
-removed it. This module does not decide what a result is.
+The result cache holds the files of a result under names that nobody types. A delivery copies a dataset to a place of
+its own. Below an output location that is a folder named by the digest of the result's files: so a result that is found
+in the cache, or comes again after a failure, is delivered to the same place, and what is there already is not sent
+again. An app that uploads its datasets itself chooses the place; a result from the cache is brought back there if
+somebody has removed it. This module does not decide what a result is.
 """
 
 from __future__ import annotations

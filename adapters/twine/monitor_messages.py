@@ -43,4 +43,4 @@ def send_estimated_seconds_remaining(
 
 
 def _now() -> str:
-    return dt.datetime.now(tz=dt.timezone.utc).replace(tzinfo=None).isoformat()
+    return dt.datetime.now(tz=dt.UTC).replace(tzinfo=None).isoformat()

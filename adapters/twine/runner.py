@@ -103,7 +103,7 @@ class Runner:
         service_id: str | None = None,
         **overrides: Any,
     ) -> Self:
-        """Make a runner of what `load_service_and_app_configuration` returns; ``overrides`` are arguments of `Runner`."""
+        """Make a runner of what `load_service_and_app_configuration` returns; ``overrides`` are those of `Runner`."""
         app = app_configuration or service_configuration
         arguments: dict[str, Any] = {
             "app_src": service_configuration.app_source_path,
@@ -181,17 +181,20 @@ class Runner:
         if twine.declares("credentials"):
             twine.validate_credentials()
         children = given.pop("children")
-        keys = twine.datasets("output_manifest")
+        strands: dict[str, Any] = {
+            strand: _own_values(data) if strand in VALUES_STRANDS else self._own_manifest(strand, data)
+            for strand, data in (given | _manifests(input_manifest, self.configuration_manifest)).items()
+            if data is not None
+        }
+        outputs = None
+        if twine.declares("output_manifest"):
+            outputs = Manifest({key: Dataset(key) for key in twine.datasets("output_manifest")})
         identifier, tags = _identifier(analysis_id)
         return Analysis(
             twine,
             handle_monitor_message,
-            **{
-                strand: _own_values(data) if strand in VALUES_STRANDS else self._own_manifest(strand, data)
-                for strand, data in (given | _manifests(input_manifest, self.configuration_manifest)).items()
-                if data is not None
-            },
-            output_manifest=Manifest({key: Dataset(key) for key in keys}) if twine.declares("output_manifest") else None,
+            **strands,
+            output_manifest=outputs,
             children=None if children is None else self._children(children),
             output_location=self.output_location,
             use_signed_urls_for_output_datasets=self.use_signed_urls_for_output_datasets,
@@ -202,10 +205,11 @@ class Runner:
     def _own_manifest(self, strand: str, data: Any) -> Manifest:
         """Return a manifest that is this run's own; the tags of its files are as the twine asks."""
         manifest = copy.deepcopy(data) if isinstance(data, Manifest) else Manifest(**data)
-        if any("file_tags_template" in dataset for dataset in self.twine.datasets(strand).values()):
-            if problems := self.twine.manifest_problems(strand, manifest.to_description()["datasets"]):
-                message = f"The files of the {strand} do not have the tags that the twine asks for."
-                raise exceptions.InvalidManifestContents(message).telling(problems)
+        asked = any("file_tags_template" in dataset for dataset in self.twine.datasets(strand).values())
+        problems = self.twine.manifest_problems(strand, manifest.to_description()["datasets"]) if asked else []
+        if problems:
+            message = f"The files of the {strand} do not have the tags that the twine asks for."
+            raise exceptions.InvalidManifestContents(message).telling(problems)
         return manifest
 
     def _children(self, data: Sequence[Mapping[str, Any]]) -> dict[str, Child]:

@@ -93,7 +93,10 @@ class TwineApp:
         return storage.local_path(self.app)
 
     def locate(self) -> AppLocation:
-        """Find the app's parts, and see that there is an app; raises `AppInvalid` and `ContractInvalid`. Runs nothing."""
+        """Find the app's parts, and see that there is an app, which does not run.
+
+        Raises `AppInvalid`, and `ContractInvalid` for an ``octue.yaml`` that cannot be used.
+        """
         located = locate_app(self.app)
         _check_source(located.source / "app.py", self.app)
         return located
@@ -105,7 +108,9 @@ class TwineApp:
     def settings(self, located: AppLocation) -> Mapping[str, Any]:
         """Return what the app is configured with, by name: what was given, else what its ``octue.yaml`` says."""
         configured = {name: getattr(located.app, name, None) for name in self.arguments}
-        chosen = {name: configured[name] if value is None else value for name, value in self.arguments.items()}
+        chosen: dict[str, Any] = {
+            name: configured[name] if value is None else value for name, value in self.arguments.items()
+        }
         children = {
             child["key"]: child
             for source in (configured["children"], self.arguments["children"])
@@ -200,14 +205,8 @@ class TwineWork:
             },
         }
         # Named only where there is something to name, so that an app without any keeps the fingerprint that it has.
-        for name, part in (
-            ("schemas", self.twine.mapped),
-            ("children", self.children_identity),
-            ("app", self.located.inside),
-        ):
-            if part:
-                document[name] = part
-        return document
+        parts = {"schemas": self.twine.mapped, "children": self.children_identity, "app": self.located.inside}
+        return document | {name: part for name, part in parts.items() if part}
 
     def call(self, directory: Path) -> Call:
         """See `Work.call`."""

@@ -25,7 +25,9 @@ FILES = {"output_manifest": {"datasets": {"results": {}}}}
 
 
 def test_every_documented_attribute_is_there():
-    analysis = Analysis(twine=VALUES, input_values={"a": 1}, configuration_values='{"b": 2}', tags={"t": 1}, labels="l m")
+    analysis = Analysis(
+        twine=VALUES, input_values={"a": 1}, configuration_values='{"b": 2}', tags={"t": 1}, labels="l m"
+    )
     assert (analysis.input_values, analysis.configuration_values) == ({"a": 1}, {"b": 2})
     assert analysis.configuration_manifest is analysis.input_manifest is analysis.output_manifest is None
     assert (analysis.output_values, analysis.children, analysis.output_location) == ({}, None, None)

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -15,10 +16,10 @@ from .conftest import LIMIT
 
 
 def test_the_working_directory_is_put_back(tmp_path):
-    before = os.getcwd()
+    before = str(Path.cwd())
     with preserved():
         os.chdir(tmp_path)
-    assert os.getcwd() == before
+    assert str(Path.cwd()) == before
 
 
 def test_variables_are_put_back_removed_and_set_again(monkeypatch):
@@ -56,11 +57,16 @@ def test_handlers_and_levels_of_all_loggers_are_put_back():
 
 
 def test_all_is_put_back_also_if_the_block_raises(tmp_path):
-    before = os.getcwd()
-    with pytest.raises(ZeroDivisionError), preserved():
-        os.chdir(tmp_path)
-        1 / 0  # noqa: B018
-    assert os.getcwd() == before
+    before = str(Path.cwd())
+
+    def fail() -> None:
+        with preserved():
+            os.chdir(tmp_path)
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        fail()
+    assert str(Path.cwd()) == before
 
 
 def test_a_folder_that_is_gone_does_not_hide_the_result(tmp_path, monkeypatch):
@@ -70,11 +76,11 @@ def test_a_folder_that_is_gone_does_not_hide_the_result(tmp_path, monkeypatch):
     with preserved():
         os.chdir(tmp_path)
         here.rmdir()
-    assert os.getcwd() == str(tmp_path)
+    assert str(Path.cwd()) == str(tmp_path)
 
 
 def test_while_several_run_the_last_puts_back_and_none_before_it(tmp_path):
-    before = os.getcwd()
+    before = str(Path.cwd())
     inside, release = threading.Event(), threading.Event()
 
     def other() -> None:
@@ -87,7 +93,7 @@ def test_while_several_run_the_last_puts_back_and_none_before_it(tmp_path):
     with preserved():
         thread.start()
         assert inside.wait(LIMIT)
-    assert os.getcwd() == str(tmp_path)
+    assert str(Path.cwd()) == str(tmp_path)
     release.set()
     thread.join(LIMIT)
-    assert os.getcwd() == before
+    assert str(Path.cwd()) == before

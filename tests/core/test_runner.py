@@ -155,7 +155,7 @@ def test_the_callers_inputs_and_the_next_runs_configuration_are_not_changed(tmp_
 
 
 def test_the_process_is_as_it_was(tmp_path):
-    before = os.getcwd(), dict(os.environ), [*sys.path], [*logging.getLogger().handlers], logging.getLogger().level
+    before = str(Path.cwd()), dict(os.environ), [*sys.path], [*logging.getLogger().handlers], logging.getLogger().level
 
     def run(analysis):
         os.chdir(tmp_path)
@@ -165,7 +165,7 @@ def test_the_process_is_as_it_was(tmp_path):
         logging.getLogger().setLevel(logging.ERROR)
 
     Runner(run, ANYTHING).run(analysis_log_level=logging.DEBUG)
-    after = os.getcwd(), dict(os.environ), [*sys.path], [*logging.getLogger().handlers], logging.getLogger().level
+    after = str(Path.cwd()), dict(os.environ), [*sys.path], [*logging.getLogger().handlers], logging.getLogger().level
     assert after == before
 
 
@@ -180,7 +180,8 @@ def test_two_apps_in_two_threads_get_their_own_modules(folder):
     )
     twine = {**ANYTHING, "monitor_message_schema": {}}
     paths = [
-        folder(str(number), twine=twine, app=source, helper=f"NUMBER = {number}", late=f"NUMBER = {number}") for number in (1, 2)
+        folder(str(number), twine=twine, app=source, helper=f"NUMBER = {number}", late=f"NUMBER = {number}")
+        for number in (1, 2)
     ]
 
     def run(path: Path):

@@ -313,7 +313,7 @@ def locate_app(app: str | os.PathLike[str]) -> AppLocation:
 
 def _file_for(path: Path) -> Path | None:
     """Return the service configuration file that says where the app is that a path names, if there is one."""
-    if path.is_file():
+    if path.suffix in {".yaml", ".yml"} and path.is_file():
         return path
     if (path / SERVICE_FILE).is_file():
         return path / SERVICE_FILE
@@ -326,7 +326,7 @@ def _file_for(path: Path) -> Path | None:
 def _topmost_package(folder: Path) -> Path | None:
     """Return the outermost of the packages that a folder is in or is itself, if it is one."""
     package = None
-    while (folder / "__init__.py").is_file():
+    while (folder / "__init__.py").is_file() and folder != folder.parent:
         package, folder = folder, folder.parent
     return package
 

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
+import re
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -19,6 +24,8 @@ from fairlead.adapters.twine.resources.filter_containers import FilterDict, Filt
 from fairlead.adapters.twine.resources.label import LabelSet
 from fairlead.adapters.twine.resources.mixins import Filterable
 from fairlead.adapters.twine.resources.tag import TagDict
+
+PEERS = Path(__file__).resolve().parents[2] / ".venv-peers/bin/python"
 
 
 class Thing(Filterable):
@@ -379,6 +386,78 @@ def test_one_object_can_be_asked_whether_it_matches():
         thing.satisfies(missing__equals=2)
     with pytest.raises(ValueError, match="only takes one keyword argument"):
         thing.satisfies(n=1, tags={})
+
+
+COMPARED = """
+import datetime as dt, json, sys
+octue = "octue" in sys.argv
+if octue:
+    from octue.mixins import Filterable
+    from octue.mixins.filterable import INTERFACE_FILTERS, TYPE_FILTERS
+    from octue.resources.filter_containers import FilterList
+    from octue.resources.label import LabelSet
+else:
+    from fairlead.adapters.twine.resources.filter_containers import FilterList
+    from fairlead.adapters.twine.resources.label import LabelSet
+    from fairlead.adapters.twine.resources.mixins import Filterable
+
+class Thing(Filterable):
+    def __init__(self, n, x):
+        self.n, self.x = n, x
+
+moments = [dt.datetime(2024, 1, 1), dt.datetime(2024, 2, 29, 12, 30, 15), dt.datetime(2023, 12, 31, 23, 59, 59)]
+attributes = {
+    "str": ["", "a", "Ab", "aB", "abc", "\u00df", "ss"],
+    "number": [-1, 0, 0.5, 1, 2, 10**20],
+    "bool": [True, False],
+    "none": [None],
+    "labels": [LabelSet(), LabelSet("a"), LabelSet("a ab"), LabelSet("b-a")],
+    "datetime": moments,
+    "list": [[], ["a"], ["a", "b"], ["ab"]],
+    "dict": [{}, {"a": 1}, {"b": {"a": 2}}],
+}
+values = [
+    *attributes["str"], *attributes["number"], True, False, None, {"a"}, *moments, moments[0].date(), moments[1].time(),
+    *attributes["list"], *attributes["dict"], ["a", "b"], [0, 1], moments[::-1], {2023, 12, 31, 23, 59, 4, 6, 7},
+    [moments[2].date(), moments[0].date()], [dt.time(0), dt.time(12, 30, 15)],
+]
+found = {}
+for kind, some in attributes.items():
+    things = FilterList(Thing(n, x) for n, x in enumerate(some))
+    for name in json.load(open(sys.argv[1])):
+        for number, value in enumerate(values):
+            try:
+                result = [thing.n for thing in things.filter(**{f"x__{name}": value})]
+            except Exception:
+                result = "an exception"
+            found[f"{kind} {name} {number}"] = result
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.skipif(not PEERS.exists(), reason="the environment with Octue's SDK is not set up")
+@pytest.mark.slow
+def test_octues_own_sdk_finds_the_same(tmp_path):
+    names = sorted({name for _, name in CASES})
+    (tmp_path / "names.json").write_text(json.dumps(names))
+    (tmp_path / "compare.py").write_text(COMPARED)
+    octue, ours = (
+        json.loads(
+            subprocess.run(
+                [python, tmp_path / "compare.py", tmp_path / "names.json", which],
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout.splitlines()[-1]
+        )
+        for python, which in ((PEERS, "octue"), (sys.executable, "ours"))
+    )
+    assert octue.keys() == ours.keys()
+    differing = {case for case in octue if octue[case] != ours[case]}
+    # What is None matches nothing that compares, and members of lists are compared without case: see the deviations.
+    told = {case for case in octue if case.startswith("none ") or re.match("(list|dict|labels) (not_)?icontains", case)}
+    assert not differing - told
+    assert {octue[case] for case in differing} == {"an exception"}
 
 
 @pytest.mark.slow

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 import json
 import os
+import pickle
 import threading
 import tracemalloc
 import uuid
@@ -44,6 +46,13 @@ def test_an_id_that_is_given_is_kept_and_one_that_is_not_is_made_once():
     assert sample.id == sample.id
     assert uuid.UUID(sample.id).version == 4
     assert sample.id != Sample().id
+
+
+def test_copies_and_pickles_have_the_id_of_what_they_are_copies_of():
+    for again in (copy.copy, copy.deepcopy, lambda sample: pickle.loads(pickle.dumps(sample))):
+        sample = Sample(labels="a", tags={"x": 1})
+        other = again(sample)
+        assert (other.id, other.labels, other.tags) == (sample.id, sample.labels, sample.tags)
 
 
 @pytest.mark.parametrize("wrong", ["abc", "", 3, b"x"])

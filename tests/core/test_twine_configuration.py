@@ -360,6 +360,12 @@ def test_a_folder_that_is_no_app_is_told(place, missing):
         locate_app(folder)
 
 
+def test_a_file_that_is_no_configuration_is_no_app(place):
+    folder = place(**{"app.py": APP, "twine.json": {}})
+    with pytest.raises(AppInvalid, match=r"app\.py/app\.py is not there"):
+        locate_app(folder / "app.py")
+
+
 # The command.
 
 

@@ -13,6 +13,7 @@ from fairlead.adapters.perform import Outcome, perform
 from fairlead.adapters.storage import StoredFile
 from fairlead.adapters.testing import RecordingHost
 from fairlead.adapters.twine import Datafile, Dataset, Manifest, Twine, TwineApp
+from fairlead.adapters.twine.resources.filter_containers import FilterDict, FilterList, FilterSet
 from fairlead.adapters.unit import Unit, Work
 
 app = TwineApp(Path("apps/yield"), configuration_values={"method": "fast"})
@@ -31,6 +32,9 @@ assert_type(cache.lookup(outcome.fingerprint), Entry | None)
 
 dataset = Dataset("data/weather", labels=["hourly"])
 assert_type(dataset.files.one(), Datafile)
+assert_type(dataset.files.filter(name__ends_with=".csv", tags__height__gt=80), FilterSet[Datafile])
+assert_type(dataset.files.order_by("tags__sequence", check_start_value=0), FilterList[Datafile])
+assert_type(FilterDict({1: dataset.files.one()}).one(), tuple[int, Datafile])
 with dataset.files.one().open("rb") as stream:
     stream.read()
 Twine("twine.json").requires("input_values")

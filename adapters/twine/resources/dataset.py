@@ -108,7 +108,7 @@ class Dataset(Labelable, Taggable, Serialisable, Identifiable, Hashable, Filtera
         return super().name or posixpath.basename(_plain(self.path).rstrip("/"))
 
     @property
-    def files(self) -> "FilterSet":
+    def files(self) -> "FilterSet[Datafile]":
         """The files; those of a local folder are looked up each time, so that new ones are seen."""
         if self._given is not None:
             return self._given

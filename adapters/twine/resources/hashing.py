@@ -4,7 +4,7 @@ They are for compatibility only. They have 32 bits, do not see the order of a li
 and so never decide which result is the right one: identity is the fingerprint, see ``fairlead.adapters.fingerprint``.
 """
 
-import base64
+import binascii
 import os
 
 TYPE_CHECKING = False
@@ -41,7 +41,7 @@ def hash_of_file(path: "str | os.PathLike[str]") -> str:
 
 def encoded(checksum: int) -> str:
     """Return a CRC32C as it is written: its four bytes, the highest first, in base64."""
-    return base64.b64encode(checksum.to_bytes(4, "big")).decode("ascii")
+    return binascii.b2a_base64(checksum.to_bytes(4, "big"), newline=False).decode("ascii")
 
 
 def hash_of_value(value: "Any") -> "str | None":

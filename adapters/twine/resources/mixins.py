@@ -57,6 +57,11 @@ class Identifiable:
         """Show the name, or the id if there is no name."""
         return f"<{type(self).__name__}({self.id if self.name is None else repr(self.name)})>"
 
+    def __getstate__(self) -> object:
+        """Make the id before copies and pickles, so that they have the same one."""
+        _ = self.id
+        return super().__getstate__()
+
     @property
     def id(self) -> str:
         """The UUID; made when it is first asked for, unless it was given. It cannot be changed."""

@@ -30,7 +30,8 @@ def install(*names: str, prefer: bool = False) -> None:
     in the environment. Calling it again changes nothing, but may prefer what was not preferred before.
 
     Raises:
-        ValueError: for a name of no package that can be served, or another value of ``FAIRLEAD_COMPAT``.
+        ValueError: for a name of no package that can be served.
+        InputInvalid: for another value of ``FAIRLEAD_COMPAT``.
         ImportError: if ours is preferred, and the installed package has been imported already.
     """
     unknown = [name for name in names if name not in TABLES]
@@ -39,12 +40,14 @@ def install(*names: str, prefer: bool = False) -> None:
         raise ValueError(msg)
     wish = os.environ.get("FAIRLEAD_COMPAT", "")
     if wish not in {"", "prefer"}:
-        msg = f"FAIRLEAD_COMPAT is {wish!r}. Set it to 'prefer', to be served also what is installed, or not at all."
-        raise ValueError(msg)
+        from fairlead.adapters.errors import InputInvalid, Problem
+
+        remedy = "Set it so to be served also what is installed, or unset it."
+        raise InputInvalid(Problem("FAIRLEAD_COMPAT", f"{wish!r} is unknown", "'prefer'", remedy))
     for name in names or TABLES:
         _finder.serve(name, TABLES[name], prefer=prefer or wish == "prefer")
     if _finder not in sys.meta_path:
         sys.meta_path.insert(0, _finder)
 
 
-__all__ = ["TABLES", "install"]
+__all__ = ["install"]

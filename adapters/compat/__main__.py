@@ -1,6 +1,6 @@
-"""Runs a program as Python does, with the packages served that it imports and that are not installed.
+"""Runs a program as Python does, with packages served that it imports and that are not installed.
 
-Not for packages that are part of what is started before it: Python's own options belong before ``-m``.
+It does not take Python's own options, which belong before its ``-m``, and serves nothing to what the program starts.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import ModuleType
-    from typing import Protocol
+    from typing import Any, Protocol
 
     class Table(Protocol):
         """What is served of a package."""
@@ -88,7 +88,8 @@ class Finder:
         self._served[name] = module
 
     def _table(self, package: str) -> "Table":
-        return import_module(self._tables[package])
+        table: Any = import_module(self._tables[package])
+        return table  # type: ignore[no-any-return]  # a table is a module
 
     def _find_elsewhere(
         self, name: str, path: "Sequence[str] | None", target: "ModuleType | None"

@@ -7,12 +7,12 @@ Google's cloud, and how its services talk to each other.
 
 _OURS = "fairlead.adapters.twine."
 
-_TWINED = dict.fromkeys(("ALL_STRANDS", "MANIFEST_STRANDS", "SCHEMA_STRANDS", "Twine"), "twined")
-_MIXINS = dict.fromkeys(
+_TWINED: dict[str, str] = dict.fromkeys(("ALL_STRANDS", "MANIFEST_STRANDS", "SCHEMA_STRANDS", "Twine"), "twined")
+_MIXINS: dict[str, str] = dict.fromkeys(
     ("Filterable", "Hashable", "Identifiable", "Labelable", "Metadata", "Serialisable", "Taggable"),
     "resources.mixins",
 )
-_TWINED_EXCEPTIONS = dict.fromkeys(
+_TWINED_EXCEPTIONS: dict[str, str] = dict.fromkeys(
     (
         "ConfigurationManifestFileNotFound",
         "ConfigurationValuesFileNotFound",
@@ -46,7 +46,7 @@ _TWINED_EXCEPTIONS = dict.fromkeys(
     "twined.exceptions",
 )
 
-_EXCEPTIONS = {
+_EXCEPTIONS: dict[str, str] = {
     **dict.fromkeys(
         (
             "BackendNotFound",
@@ -95,6 +95,7 @@ _MODULES: dict[str, str | dict[str, str]] = {
     "octue.cloud.emulators": {"ChildEmulator": "children.emulator"},
     "octue.cloud.emulators.child": "children.emulator",
     "octue.configuration": "configuration",
+    "octue.definitions": "toolkit.definitions",
     "octue.essentials": {},
     "octue.essentials.monitor_messages": "monitor_messages",
     "octue.exceptions": _EXCEPTIONS,
@@ -122,6 +123,7 @@ _MODULES: dict[str, str | dict[str, str]] = {
     "octue.twined.cloud.emulators": {"ChildEmulator": "children.emulator"},
     "octue.twined.cloud.emulators.child": "children.emulator",
     "octue.twined.configuration": "configuration",
+    "octue.twined.definitions": "toolkit.definitions",
     "octue.twined.essentials": {},
     "octue.twined.essentials.monitor_messages": "monitor_messages",
     "octue.twined.exceptions": _EXCEPTIONS | _TWINED_EXCEPTIONS,
@@ -159,26 +161,49 @@ MODULES: dict[str, str | dict[str, str]] = {
 }
 """See ``fairlead.adapters.compat.finder``."""
 
-ABSENT = {
+_CHILDREN = "Questions are asked by 'Child' and answered by apps, or by 'ChildEmulator'; hosts are Airflow and Prefect."
+_STORES = "Datafile, Dataset and Manifest take locations in any store; for anything else use 'fsspec'."
+_BACKENDS = "Give 'Child' its backend as an object with its name."
+_LOGS = "Hosts show the log of an app; no handler is put in place by itself."
+_FOLDER = "Give 'Runner' the app's folder."
+_SUFFIX = "Use 'str.removesuffix'."
+_ONE_STRAND = "It names one strand only."
+
+ABSENT: dict[str, str] = {
     "octue.cli": "Use the command 'fairlead'.",
-    "octue.cloud": "Questions are asked by 'Child' or answered by 'ChildEmulator'; services run in Airflow or Prefect.",
-    "octue.cloud.storage": "Datafile, Dataset and Manifest take locations in any store; for others use 'fsspec'.",
+    "octue.cloud": _CHILDREN,
+    "octue.cloud.create_exceptions_mapping": "Import it from 'octue.utils.exceptions'.",
+    "octue.cloud.emulators.child.ServicePatcher": "'ChildEmulator' needs no patches.",
+    "octue.cloud.storage": _STORES,
     "octue.compatibility": "Questions are not bound to versions of an SDK.",
-    "octue.log_handlers.get_log_record_attributes_for_environment": "Give 'apply_log_handler' a formatter.",
-    "octue.log_handlers.get_remote_handler": "The host that runs an app shows its log.",
-    "octue.mixins.CloudPathable": "Datafile and Dataset have 'cloud_path' and 'exists_in_cloud'.",
+    "octue.log_handlers.get_log_record_attributes_for_environment": _LOGS,
+    "octue.log_handlers.get_remote_handler": _LOGS,
+    "octue.log_handlers.should_use_octue_log_handler": _LOGS,
+    "octue.mixins.CloudPathable": _STORES,
     "octue.mixins.CoolNameable": "Use a package for names, such as 'coolname'.",
     "octue.mixins.MixinBase": "The mixins need no common base.",
     "octue.mixins.base": "The mixins need no common base.",
-    "octue.mixins.cloud_pathable": "Datafile and Dataset have 'cloud_path' and 'exists_in_cloud'.",
+    "octue.mixins.cloud_pathable": _STORES,
     "octue.mixins.cool_nameable": "Use a package for names, such as 'coolname'.",
-    "octue.mixins.filterable.generate_complementary_filters": "The filters are those of 'filter_containers'.",
+    "octue.mixins.filterable.generate_complementary_filters": "Filters are those of 'filter_containers'.",
     "octue.resources.datafile.calculate_file_hash": "Use 'Datafile.hash_value'.",
-    "octue.resources.service_backends": "Give 'Child' its backend as an object with its name.",
+    "octue.resources.service_backends": _BACKENDS,
     "octue.runner.AnalysisLogHandlerSwitcher": "Give 'Runner.run' an 'analysis_log_handler'.",
-    "octue.runner.AppFrom": "Give 'Runner' the app's folder.",
-    "octue.twined.cloud": "Questions are asked by 'Child' or answered by 'ChildEmulator'.",
+    "octue.runner.AppFrom": _FOLDER,
+    "octue.should_use_octue_log_handler": _LOGS,
+    "octue.twined.CHILDREN_STRANDS": _ONE_STRAND,
+    "octue.twined.CREDENTIAL_STRANDS": _ONE_STRAND,
+    "octue.twined.app_loading": _FOLDER,
+    "octue.twined.cloud": _CHILDREN,
+    "octue.twined.cloud.create_exceptions_mapping": "Import it from 'octue.utils.exceptions'.",
+    "octue.twined.compatibility": "Questions are not bound to versions of an SDK.",
+    "octue.twined.diagnostics": "Hosts save diagnostics, and 'fairlead replay' runs them again.",
+    "octue.twined.log_handlers.AnalysisLogFormatterSwitcher": _LOGS,
+    "octue.twined.resources.example": "Write an app, and ask it as a child.",
+    "octue.twined.resources.service_backends": _BACKENDS,
     "octue.twined.utils.load_json": "Use 'json.load'.",
+    "octue.twined.utils.strings": _SUFFIX,
+    "octue.twined.utils.trim_suffix": _SUFFIX,
     "octue.utils.colour": "Use a package for colours, such as 'rich'.",
     "octue.utils.folders": "The files of strands are named as they are given.",
     "octue.utils.gen_uuid.gen_uuid": "Import it from 'octue.utils'.",
@@ -186,10 +211,10 @@ ABSENT = {
     "octue.utils.isfolder": "Use 'os.path.isdir'.",
     "octue.utils.metadata": "Datafile and Dataset read and write their metadata.",
     "octue.utils.persistence": "Use 'shutil.disk_usage' and 'os.scandir'.",
-    "twined.CHILDREN_STRANDS": "There is one, 'children'.",
-    "twined.CREDENTIAL_STRANDS": "There is one, 'credentials'.",
+    "twined.CHILDREN_STRANDS": _ONE_STRAND,
+    "twined.CREDENTIAL_STRANDS": _ONE_STRAND,
     "twined.utils.load_json": "Use 'json.load'.",
-    "twined.utils.strings": "Use 'str.removesuffix'.",
-    "twined.utils.trim_suffix": "Use 'str.removesuffix'.",
+    "twined.utils.strings": _SUFFIX,
+    "twined.utils.trim_suffix": _SUFFIX,
 }
 """Likewise."""

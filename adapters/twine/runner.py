@@ -20,6 +20,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from types import ModuleType
 from typing import Any, Self
 
+from fairlead.adapters import compat
 from fairlead.adapters.isolation.plain_modules import modules_of
 from fairlead.adapters.isolation.process_state import preserved
 from fairlead.adapters.twine.analysis import VALUES_STRANDS, Analysis
@@ -154,11 +155,12 @@ class Runner:
             TwineException: the configuration, an input or an output breaks the contract.
             Exception: whatever the app raises.
         """
-        with preserved(), self._loaded() as app, _logged(analysis_log_level, analysis_log_handler):
+        with preserved(), _logged(analysis_log_level, analysis_log_handler):
             analysis = self._analysis(analysis_id, input_values, input_manifest, children, handle_monitor_message)
-            perform_analysis(app, analysis, where=str(self.app_source))
-            if not analysis.finalised:
-                analysis.finalise()
+            with self._loaded() as app:  # once the credentials are there, which apps read when they are imported
+                perform_analysis(app, analysis, where=str(self.app_source))
+                if not analysis.finalised:
+                    analysis.finalise()
             return analysis
 
     def _analysis(
@@ -229,6 +231,7 @@ class Runner:
                 yield getattr(source, "run", source)
             return
         located = locate_app(source)
+        compat.install("octue", "twined")
         modules = modules_of([str(root) for root in located.roots])
         try:
             yield entry_point(vars(modules.load("app")), os.fspath(source))

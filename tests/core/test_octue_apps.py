@@ -6,6 +6,7 @@ runs on ours or on the real SDK.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
@@ -13,10 +14,11 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
-from fairlead.adapters import storage
+from fairlead.adapters import compat, storage
 from fairlead.adapters.testing import RecordingHost
 from fairlead.adapters.twine import TwineApp
 
@@ -83,11 +85,12 @@ def unit(folder: Path, service) -> tuple[TwineApp, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_service_runs_as_a_unit(name, service, run):
+def test_a_service_runs_as_a_unit(name, isolation, service, run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # which is the app's working directory, too, in a thread
     folder = service(name)
     app, inputs = unit(folder, service)
     host = RecordingHost()
-    outcome = run(app, host=host, **inputs)
+    outcome = run(app, isolation=isolation, host=host, **inputs)
     expected = read(folder, "expected.json")
     assert outcome.outputs["output_values"] == expected["output_values"]
     written = {file.name: storage.read_bytes(file.location).decode() for file in outcome.files}
@@ -103,6 +106,22 @@ def test_a_service_leaves_nothing_in_its_repository(name, service, run):
     before = sorted(path.relative_to(folder) for path in folder.rglob("*"))
     run(app, **inputs)
     assert sorted(path.relative_to(folder) for path in folder.rglob("*")) == before
+
+
+def test_what_a_test_patches_in_octue_is_what_the_runner_uses(service):
+    folder = service("farm_energy")
+    given = read(folder, "run.json")
+    compat.install()
+    runner = importlib.import_module("octue").Runner(
+        app_src=str(folder),
+        twine=str(folder / "twine.json"),
+        configuration_values=given["configuration_values"],
+        children=given["children"],
+    )
+    with patch("octue.resources.child.Child.ask", return_value={"output_values": {"power": [100, 200]}}) as ask:
+        analysis = runner.run(input_values={"rows": [[5], [6]]})
+    assert analysis.output_values == {"rows": [1.0, 2.0], "energy": 3.0}
+    ask.assert_called_once_with(input_values={"speeds": [5, 6]}, timeout=60)
 
 
 @pytest.mark.slow

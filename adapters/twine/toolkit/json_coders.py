@@ -17,7 +17,12 @@ class TwinedEncoder(json.JSONEncoder):
 
     def default(self, o: "Any") -> "Any":
         """Return the JSON form of a value that Python's encoder does not know; raises TypeError if it has none."""
-        return encoding._primitive(o)  # noqa: SLF001
+        from fairlead.adapters.errors import ContractError
+
+        try:
+            return encoding.to_json(o, "value")
+        except ContractError as error:
+            raise TypeError(str(error)) from error
 
 
 class OctueJSONEncoder(TwinedEncoder):

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterable, Iterator
     from typing import Any
-    from unittest.mock import _patch
 
 
 def get_nested_attribute(instance: "Any", name: str) -> "Any":
@@ -77,7 +76,7 @@ def convert_to_posix_time(timestamp: "dt.datetime") -> float:
 class MultiPatcher:
     """Starts several of `unittest.mock`'s patches in one ``with`` statement, and stops all of them at its end."""
 
-    def __init__(self, patches: "Iterable[_patch[Any]] | None" = None) -> None:
+    def __init__(self, patches: "Iterable[contextlib.AbstractContextManager[Any]] | None" = None) -> None:
         """Take patches that are not started."""
         self.patches = [*(patches or ())]
         self._started = contextlib.ExitStack()

@@ -8,8 +8,8 @@ imported at the start. Where metadata are stored is decided elsewhere.
 import functools
 import json
 import os
+import re
 import threading
-import uuid
 
 from fairlead.adapters.twine.exceptions import InvalidInputException
 from fairlead.adapters.twine.resources.label import LabelSet
@@ -17,9 +17,11 @@ from fairlead.adapters.twine.resources.tag import TagDict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import uuid
     from collections.abc import Iterable, Mapping
     from typing import Any, ClassVar, Self
 
+_CANONICAL = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MAKING = threading.Lock()
 """Held while something is made that was only now asked for, so that two threads get the same one."""
 
@@ -32,6 +34,12 @@ class MixinBase:
             msg = f"{type(self).__name__} does not take {', '.join([*map(repr, args), *kwargs])}"
             raise TypeError(msg)
         super().__init__()
+
+
+def _new_id() -> str:
+    import uuid  # slow to import, and many runs need none
+
+    return str(uuid.uuid4())
 
 
 class Identifiable:
@@ -67,7 +75,7 @@ class Identifiable:
         """The UUID; made when it is first asked for, unless it was given. It cannot be changed."""
         if self._id is None:
             with _MAKING:
-                self._id = self._id or str(uuid.uuid4())
+                self._id = self._id or _new_id()
         return self._id
 
     @property
@@ -79,6 +87,11 @@ class Identifiable:
         """Take an id that was given or stored; with None, one is made when it is needed."""
         if value is None:
             return
+        if isinstance(value, str) and _CANONICAL.fullmatch(value):
+            self._id = value
+            return
+        import uuid
+
         try:
             self._id = str(value if isinstance(value, uuid.UUID) else uuid.UUID(value))
         except (ValueError, AttributeError, TypeError) as error:
@@ -189,7 +202,7 @@ class Serialisable:
         text = self.serialise(**kwargs)
         path = os.path.abspath(filename)
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        unfinished = f"{path}.{uuid.uuid4().hex}"
+        unfinished = f"{path}.{os.urandom(16).hex()}"
         try:
             with open(unfinished, "w", encoding="utf-8") as stream:
                 stream.write(text)

@@ -8,6 +8,7 @@ from fairlead.adapters.lazy import attributes
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fairlead.flows.cache_policy import FingerprintPolicy as FingerprintPolicy
+    from fairlead.flows.forms import twine_flow as twine_flow
     from fairlead.flows.host import PrefectHost as PrefectHost
     from fairlead.flows.twine import run_twine_app as run_twine_app
     from fairlead.flows.twine import twine_task as twine_task
@@ -18,7 +19,8 @@ __getattr__ = attributes(
         "FingerprintPolicy": "cache_policy",
         "PrefectHost": "host",
         "run_twine_app": "twine",
+        "twine_flow": "forms",
         "twine_task": "twine",
     },
 )
-__all__ = ["FingerprintPolicy", "PrefectHost", "run_twine_app", "twine_task"]
+__all__ = ["FingerprintPolicy", "PrefectHost", "run_twine_app", "twine_flow", "twine_task"]

@@ -7,10 +7,12 @@ from fairlead.adapters.lazy import attributes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from fairlead.operators.forms import filled_in as filled_in
+    from fairlead.operators.forms import params as params
     from fairlead.operators.twine import TwineAppOperator as TwineAppOperator
 
 __getattr__ = attributes(
     __name__,
-    {"TwineAppOperator": "twine"},
+    {"TwineAppOperator": "twine", "filled_in": "forms", "params": "forms"},
 )
-__all__ = ["TwineAppOperator"]
+__all__ = ["TwineAppOperator", "filled_in", "params"]

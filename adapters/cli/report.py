@@ -64,11 +64,12 @@ def show_contract(contract: Contract) -> None:
     console = _console(sys.stdout)
     console.print(Text.assemble((contract.subject, "bold"), "  ", ("valid", "green")), soft_wrap=True)
     console.print()
-    rows: list[tuple[Text, Text, Text]] = []
+    rows: list[tuple[Text, ...]] = []
+    has_members = any(strand.members for strand in contract.strands.values())  # an empty column takes another's room
     for name, strand in contract.strands.items():
         needed = Text("required" if strand.required else "optional", "dim")
         state = Text("given, valid", "green") if strand.checked else needed
-        rows.append((Text(name), state, Text(", ".join(strand.members))))
+        rows.append((Text(name), state, *([Text(", ".join(strand.members))] if has_members else [])))
     _indented(console, _grid(rows))
     if contract.warnings:
         count = len(contract.warnings)

@@ -32,6 +32,8 @@ DATA = {"enum", "const", "examples", "default"}
 """Keywords whose values are data, however much they look like schemas."""
 BY_NAME = {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"}
 """Keywords that hold schemas by names."""
+_PLAIN_RULES = {"type", "minimum", "maximum", "title", "description", "examples", "default", "unit", "units"}
+_PLAIN_TYPES: Mapping[str, set[type]] = {"number": {int, float}, "integer": {int}, "string": {str}, "boolean": {bool}}
 _TYPE_NAMES = {
     "array": "an array",
     "boolean": "a boolean",
@@ -72,26 +74,21 @@ class Schema:
     @functools.cached_property
     def specification(self) -> Specification[Any]:
         """How references are followed in the schema's draft."""
-        from referencing.jsonschema import DRAFT202012, specification_with
-
-        return specification_with(str(self.own.get("$schema", "")).removesuffix("#"), default=DRAFT202012)
+        return _specification_of(self.own)
 
     @functools.cached_property
     def _registry(self) -> Registry[Any]:
         from jsonschema_specifications import REGISTRY
-        from referencing import Resource
-        from referencing.jsonschema import DRAFT202012
 
         resources = [
-            (address, Resource.from_contents(schema, default_specification=DRAFT202012))
-            for address, schema in self._elsewhere.items()
+            (address, _specification_of(schema).create_resource(schema)) for address, schema in self._elsewhere.items()
         ]
         registry: Registry[Any] = REGISTRY.with_resources(resources)
         return registry
 
     @functools.cached_property
     def _validator(self) -> Validator:
-        return self._draft(self.own, registry=self._registry)
+        return _quick(self._draft)(self.own, registry=self._registry)
 
     @functools.cached_property
     def _malformed(self) -> list[ValidationError]:
@@ -208,6 +205,40 @@ def _draft_of(schema: Any) -> type[Validator]:
     named = schema if isinstance(schema, dict) and isinstance(schema.get("$schema"), str) else {}
     draft: type[Validator] = jsonschema.validators.validator_for(named, default=jsonschema.Draft202012Validator)
     return draft
+
+
+def _specification_of(schema: Mapping[str, Any]) -> Specification[Any]:
+    from referencing.jsonschema import DRAFT202012, specification_with
+
+    return specification_with(str(schema.get("$schema", "")).removesuffix("#"), default=DRAFT202012)
+
+
+@functools.cache
+def _quick(draft: type[Validator]) -> type[Validator]:
+    """Return a draft's validator that looks at a long list of plain values as a whole, not at one after the other."""
+    import jsonschema.validators
+
+    one_by_one = draft.VALIDATORS["items"]
+
+    def items(validator: Validator, rules: Any, values: Any, schema: Mapping[str, Any]) -> Iterator[ValidationError]:
+        if "prefixItems" in schema or not _all_plainly_valid(values, rules):
+            yield from one_by_one(validator, rules, values, schema)
+
+    quick: type[Validator] = jsonschema.validators.extend(draft, {"items": items})  # type: ignore[no-untyped-call]
+    return quick
+
+
+def _all_plainly_valid(values: Any, rules: Any) -> bool:
+    """Tell whether all values of a list keep rules that are easily seen to be kept; if not, they may be kept still."""
+    if not isinstance(values, list) or not isinstance(rules, dict) or rules.keys() - _PLAIN_RULES:
+        return False
+    kind = rules.get("type")
+    if not isinstance(kind, str) or not {*map(type, values)} <= _PLAIN_TYPES.get(kind, set()):
+        return False
+    if not values or kind not in {"number", "integer"}:
+        return True  # limits are for numbers
+    above = "minimum" not in rules or min(values) >= rules["minimum"]
+    return above and ("maximum" not in rules or max(values) <= rules["maximum"])
 
 
 def _drop_item_lists(schema: Any) -> None:

@@ -1,9 +1,9 @@
 """Forms: what people fill in, made from the JSON Schema of a strand, for the web pages of both engines.
 
 `fields` takes the schema apart into the values that it names; `airflow_params` and `prefect_parameters` write those as
-each engine wants them. Titles, descriptions, units, choices, ranges and defaults survive. All results are plain data, and
-no engine is imported. A form accepts whatever the schema does; a value that it lets pass and the schema does not is
-still told when the work is bound. A model for programs is made by ``models``.
+each engine wants them. Titles, descriptions, units, choices, ranges and defaults survive. All results are plain data,
+and no engine is imported. A form lets pass what the schema does, and maybe more, which is told when the work is bound;
+of several alternatives, a value is what those say that name it. A model for programs is made by ``models``.
 """
 
 from __future__ import annotations
@@ -121,7 +121,9 @@ def _named(whole: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
         _add(properties, inner)
         required |= needed
     for keyword in ("oneOf", "anyOf"):
-        forms = [_named(form) for form in whole.get(keyword, ()) if isinstance(form, Mapping)]
+        forms = [
+            _named(form if isinstance(form, Mapping) else {}) for form in whole.get(keyword, ()) if form is not False
+        ]
         alternatives: dict[str, Any] = {}
         for inner, _ in forms:
             _add(alternatives, inner, alternative=True)
@@ -136,11 +138,16 @@ def _named(whole: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
 def _add(properties: dict[str, Any], more: Mapping[str, Any], *, alternative: bool = False) -> None:
     """Add properties to those that are there; what is there twice must keep both, or either."""
     for name, part in more.items():
-        known = properties.get(name)
-        if known is None or known is True or known == {}:
+        if name not in properties:
             properties[name] = part
-        elif part is not True and part not in ({}, known):
-            properties[name] = {**_words(known), "anyOf" if alternative else "allOf": [known, part]}
+            continue
+        known = properties[name]
+        free = [one for one in (known, part) if one is True or one == {}]
+        if free:
+            properties[name] = free[0] if alternative or len(free) > 1 else known if part in free else part
+        elif part != known:
+            words = _words(known) if isinstance(known, Mapping) else {}
+            properties[name] = {**words, "anyOf" if alternative else "allOf": [known, part]}
 
 
 def _described(part: Any) -> Mapping[str, Any]:

@@ -34,7 +34,7 @@ def unconstrained(schema: Mapping[str, Any], where: str) -> list[Problem]:
     remedy = "Say what is allowed, e.g. under 'properties'."
     if strangers:
         remedy = f"Put {', '.join(map(repr, strangers))} under 'properties'."
-    return [Problem(where, "lets every value pass: nothing in it is a rule of JSON Schema", "rules", remedy)]
+    return [Problem(where, "lets every value pass: nothing in it is a rule of JSON Schema", "", remedy)]
 
 
 def _unknown_draft(schema: Mapping[str, Any], where: str) -> list[Problem]:

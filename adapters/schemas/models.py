@@ -68,7 +68,7 @@ def pydantic_model(
         whole = {"type": "object", **whole}
         schema = {"type": "object", **schema}
     form = compiled(schema, elsewhere)
-    shape = _Shapes(name).of(whole, name)
+    shape = _Shapes().of(whole, name)
     is_model = isinstance(shape, type) and issubclass(shape, BaseModel)
     base: _Type = shape if is_model else RootModel[shape]  # type: ignore[valid-type]  # made just now
 
@@ -115,8 +115,7 @@ def _plain(value: Any) -> Any:
 class _Shapes:
     """Types for the parts of one schema, with names of their own for the models among them."""
 
-    def __init__(self, name: str) -> None:
-        self._root = name
+    def __init__(self) -> None:
         self._names: set[str] = set()
 
     def of(self, part: Any, name: str) -> _Type:

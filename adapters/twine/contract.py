@@ -97,8 +97,13 @@ class Twine:
         """The contract as it was written."""
         if isinstance(data, dict):
             data = data | {strand: datasets_by_key(data[strand]) for strand in MANIFEST_STRANDS if strand in data}
-        mapped = referred([schema for _, schema in _schemas(data) if isinstance(schema, dict)], schemas)
-        if problems := _problems(json.dumps(data), where, json.dumps(mapped)):
+        try:
+            mapped = referred([schema for _, schema in _schemas(data) if isinstance(schema, dict)], schemas)
+            problems = _problems(json.dumps(data), where, json.dumps(mapped))
+        except RecursionError as error:
+            found = "is nested too deeply to be checked"
+            raise ContractInvalid(Problem(where, found, "", "Give its schemas fewer levels.")) from error
+        if problems:
             raise ContractInvalid(problems)
         self.raw: Mapping[str, Any] = data
         """The contract, with the datasets of each manifest by their keys."""

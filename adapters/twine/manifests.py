@@ -26,6 +26,7 @@ from fairlead.adapters.twine.resources import listing, metadata
 from fairlead.adapters.twine.resources.datafile import Datafile
 from fairlead.adapters.twine.resources.label import LabelSet
 from fairlead.adapters.twine.resources.tag import TagDict
+from fairlead.adapters.twine.sources import datasets_by_key
 
 _DESCRIBED = ("tags", "labels", "timestamp")
 
@@ -37,7 +38,7 @@ def bind_manifest(data: Any, strand: str, base: Path | None) -> tuple[dict[str, 
     a file has ``name`` (its path in the dataset), ``path``, ``id``, ``timestamp``, ``tags``, ``labels`` and ``digest``.
     An id that was not given is None.
     """
-    data = _described(data)
+    data = datasets_by_key(_described(data))
     if not isinstance(data, Mapping) or not isinstance(data.get("datasets"), Mapping):
         remedy = 'Give {"datasets": {"name": "folder"}}.'
         return {}, [Problem(strand, f"{shown(data)} is not a manifest", "an object with 'datasets'", remedy)]

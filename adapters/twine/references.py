@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 
 from fairlead.adapters.errors import ContractInvalid, Problem
 from fairlead.adapters.schemas import compiled, shown
+from fairlead.adapters.twine.encoding import to_json
 from fairlead.adapters.twine.published import published
 from fairlead.adapters.twine.sources import load_json
 
@@ -76,7 +77,8 @@ def _read(address: str, schema: object, base: Path) -> dict[str, Any]:
     where = f"schemas['{address}']"
     if isinstance(schema, str | os.PathLike):
         schema, _ = load_json(base / schema, where, ContractInvalid)
-    if not isinstance(schema, dict):
+    if not isinstance(schema, Mapping):
         found = f"{shown(schema)} is not a schema"
         raise ContractInvalid(Problem(where, found, "an object, or the path of its file", "Correct it there."))
-    return schema
+    data: dict[str, Any] = to_json(schema, where, error=ContractInvalid)
+    return data

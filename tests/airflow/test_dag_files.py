@@ -41,7 +41,7 @@ def test_a_dag_is_serialised_alike_at_every_parse():
     ]
 
     assert texts[0] == texts[1]
-    assert texts[0].keys() == {"chain", "retried", "mapped", "late", "stopped"}
+    assert texts[0].keys() == {"chain", "retried", "mapped", "late", "stopped", "form"}
 
 
 def test_a_serialised_task_keeps_its_arguments():

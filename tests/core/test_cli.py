@@ -550,6 +550,41 @@ def test_validation_lists_every_problem_of_the_app_its_twine_and_the_inputs(fair
     assert len(json.loads(done.stdout)["error"]["problems"]) == 2
 
 
+DOUBTFUL = {"monitor_message_schema": {"progress": {"type": "number"}}, "input_value_schema": {}}
+
+
+def test_what_is_probably_not_meant_is_a_warning(fairlead, app):
+    done = fairlead("validate", app(SQUARES, DOUBTFUL))
+    assert done.returncode == 0
+    assert "2 warnings\n" in done.stdout
+    assert "twine.json: monitor_message_schema\n" in done.stdout
+    assert re.search(r"remedy +Put 'progress' under 'properties'\.\n", done.stdout)
+    assert re.search(r"remedy +Did you mean 'input_values_schema'\?\n", done.stdout)
+    assert "warning" not in fairlead("validate", app(SQUARES, name="plain")).stdout
+
+
+def test_warnings_are_listed_as_json(fairlead, app):
+    warnings = json.loads(fairlead("validate", app(SQUARES, DOUBTFUL), "--json").stdout)["warnings"]
+    assert [{*warning} for warning in warnings] == [{"where", "found", "expected", "remedy"}] * 2
+
+
+def test_with_strict_warnings_are_errors(fairlead, app):
+    done = fairlead("validate", app(SQUARES, DOUBTFUL), "--strict", "--input-values", "{}", "--json")
+    assert done.returncode == exits.CONTRACT
+    assert len(json.loads(done.stdout)["error"]["problems"]) == 3
+    assert fairlead("validate", app(SQUARES, name="plain"), "--strict").returncode == 0
+
+
+def test_schemas_elsewhere_are_mapped_by_the_environment(fairlead, app, environment, tmp_path):
+    twine = {"input_values_schema": {"$ref": "https://o.org/wind.json"}}
+    folder = app(SQUARES, twine)
+    assert "leads to nothing" in fairlead("validate", folder).stderr
+    (tmp_path / "schemas.json").write_text('{"https://o.org/wind.json": {"type": "object", "required": ["n"]}}')
+    environment["FAIRLEAD_SCHEMAS"] = "schemas.json"
+    assert fairlead("validate", folder).returncode == 0
+    assert "input_values.n" in fairlead("validate", folder, "--input-values", "{}").stderr
+
+
 def test_a_twine_that_is_not_json_is_told_with_the_place(fairlead, app):
     done = fairlead("validate", app(SQUARES, "{'a': 1}"))
     assert done.returncode == exits.CONTRACT

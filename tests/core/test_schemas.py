@@ -140,6 +140,17 @@ def test_a_value_is_valid_exactly_when_the_reference_says_so(value):
     assert (told(schema, value) == []) == jsonschema.Draft202012Validator(schema).is_valid(value)
 
 
+numbers = st.lists(st.integers(-3, 3) | st.floats(-3, 3) | st.booleans() | st.just(math.nan) | st.text(max_size=1))
+
+
+@given(st.sampled_from(["number", "integer", "string", "boolean", "null"]), st.none() | st.integers(-2, 2), numbers)
+def test_a_list_is_valid_exactly_when_the_reference_says_so(kind, limit, value):
+    rules = {"type": kind, "title": "a value", **({} if limit is None else {"minimum": limit, "maximum": limit + 2})}
+    schema = {"items": rules}
+    expected = [error.message for error in jsonschema.Draft202012Validator(schema).iter_errors(value)]
+    assert sorted(error.message for error in compiled(schema).errors(value)) == sorted(expected)
+
+
 # Drafts
 
 

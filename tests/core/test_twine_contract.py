@@ -184,6 +184,13 @@ def test_a_twine_is_checked_without_a_network(monkeypatch):
     problems_of({"input_values_schema": {"$ref": "https://jsonschema.registry.octue.com/a.json"}})
 
 
+def test_a_schema_that_is_nested_too_deeply_is_told():
+    schema: dict[str, object] = {}
+    for _ in range(900):
+        schema = {"items": schema}
+    assert problems_of({"input_values_schema": schema}) == {"twine.json": "is nested too deeply to be checked"}
+
+
 @given(json_values)
 def test_no_object_makes_loading_raise_anything_else(value):
     try:
@@ -280,6 +287,9 @@ def test_a_schema_that_is_in_no_mapping_is_told_with_its_place():
         ("nowhere.json", "schemas", "cannot read"),
         ({ADDRESS: "nowhere.json"}, f"schemas['{ADDRESS}']", "cannot read"),
         ({ADDRESS: []}, f"schemas['{ADDRESS}']", "is not a schema"),
+        ({ADDRESS: {"title": object()}}, f"schemas['{ADDRESS}'].title", "is not JSON data"),
+        ({ADDRESS: {**SPEED, "$schema": 3}}, f"{ADDRESS}.$schema", "is not a string"),
+        ([ADDRESS], "schemas", "is no mapping of schemas"),
         ({ADDRESS: {"type": "objekt"}}, "twine.json: input_values_schema.properties.speed.$ref", "leads to nothing"),
         ({ADDRESS: {**SPEED, "minimum": "0"}}, f"{ADDRESS}.minimum", "is not a number"),
         ({ADDRESS: {**SPEED, "items": {"$ref": "#/x"}}}, f"{ADDRESS}.items.$ref", "leads to nothing"),

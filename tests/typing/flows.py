@@ -2,9 +2,9 @@
 
 from typing import Any, assert_type
 
-from prefect import Task, flow, unmapped
+from prefect import Flow, Task, flow, unmapped
 
-from fairlead.flows import run_twine_app, twine_task
+from fairlead.flows import run_twine_app, twine_flow, twine_task
 
 wind = twine_task(
     "apps/wind",
@@ -27,3 +27,4 @@ def study(heights: list[float]) -> list[dict[str, Any]]:
 
 
 assert_type(run_twine_app("apps/wind", {"height": 90}, retries=2, timeout=600), dict[str, Any])
+assert_type(twine_flow("apps/wind", retries=2), Flow[..., dict[str, Any]])

@@ -2,10 +2,11 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import assert_type
 
-from airflow.sdk import DAG, XComArg
+from airflow.sdk import DAG, Param, XComArg
 
-from fairlead.operators import TwineAppOperator
+from fairlead.operators import TwineAppOperator, filled_in, params
 
 with DAG("study", schedule=None):
     wind = TwineAppOperator(
@@ -21,3 +22,6 @@ with DAG("study", schedule=None):
     )
     loads = TwineAppOperator(task_id="loads", app="apps/loads", input_manifest=XComArg(wind, key="output_manifest"))
     TwineAppOperator.partial(task_id="sites", app="apps/wind").expand(input_values=[{"height": 90}, {"height": 120}])
+
+assert_type(params("apps/wind"), dict[str, Param])
+TwineAppOperator(task_id="form", app="apps/wind", input_values=filled_in(Path("apps/wind")))

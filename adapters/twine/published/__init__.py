@@ -29,6 +29,6 @@ def published(address: str) -> dict[str, Any] | None:
 @functools.cache
 def schema(name: str) -> dict[str, Any]:
     """Return the schema of a ``manifest``, of ``children`` or of the ``essential_monitors``, as they are given."""
-    text = resources.files(__package__).joinpath(f"{name}.json").read_text(encoding="utf-8")
+    text = resources.files(__name__).joinpath(f"{name}.json").read_text(encoding="utf-8")
     data: dict[str, Any] = json.loads(text)
     return data

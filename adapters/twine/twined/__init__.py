@@ -16,11 +16,12 @@ import posixpath
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
+from dotenv import load_dotenv
+
 from fairlead.adapters.errors import ContractInvalid, InputInvalid, Problem
 from fairlead.adapters.schemas import Schema, compiled
 from fairlead.adapters.twine import contract, published
 from fairlead.adapters.twine.contract import MANIFEST_STRANDS, VALUES_STRANDS
-from fairlead.adapters.twine.dotenv import read_dotenv
 from fairlead.adapters.twine.encoding import to_json
 from fairlead.adapters.twine.references import Schemas
 from fairlead.adapters.twine.sources import datasets_by_key, load_json
@@ -190,8 +191,7 @@ class Twine(contract.Twine):
         """
         credentials: list[dict[str, Any]] = self.raw.get("credentials", [])
         if credentials:
-            for name, value in read_dotenv(dotenv_path or ".env").items():
-                os.environ.setdefault(name, value)
+            load_dotenv(dotenv_path or ".env")
         if problems := self.credential_problems():
             name = problems[0].where.removeprefix("credentials.")
             message = f"Credential {name!r} missing from environment or .env file."
@@ -214,7 +214,7 @@ class Twine(contract.Twine):
         for strand in args:
             if strand not in ALL_STRANDS:
                 _fail(exceptions.UnknownStrand, f"Unknown strand '{strand}'")
-            instance = None
+            instance: Any = None
             if self._has(strand):
                 make = _class_for(strand, cls) or dict
                 instance = make(**kwargs)

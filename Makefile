@@ -9,10 +9,11 @@ export PYTHON
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
-setup: ## make .venv-airflow and .venv-prefect (PYTHON=... chooses the interpreter)
+setup: ## make the environments .venv-* (PYTHON=... chooses the interpreter)
 	@tests/environment/setup.sh
 
-demo: setup ## run the wind study in a terminal, in Prefect and in Airflow
+demo: ## run the wind study in a terminal, in Prefect and in Airflow
+	@tests/environment/setup.sh airflow prefect
 	@.venv-prefect/bin/python dags/demo.py
 
 test: setup ## run everything: lint, types, core, Airflow, Prefect, contract and packaging tests
@@ -27,9 +28,9 @@ check: ## run lint, types and the quick core tests on the environments that exis
 bench: setup ## run the benchmarks
 	@.venv-prefect/bin/pytest tests/benchmarks --benchmark-only
 
-constraints: ## resolve the newest versions into constraints-airflow.txt and constraints-prefect.txt
+constraints: ## resolve the newest versions into the constraint files
 	@tests/environment/constraints.sh
 
 clean: ## remove the environments, builds and caches
-	rm -rf .venv-airflow .venv-prefect .venv-tools build dist *.egg-info .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv-airflow .venv-prefect .venv-peers .venv-peers-newest .venv-tools build dist *.egg-info .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -45,7 +45,7 @@ NOWHERE = os.devnull
 # first, and waits a minute for an answer that an emulator does not give.
 os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
 
-_PORT = re.compile(r"https?://127\.0\.0\.1:(\d+)|listening on 127\.0\.0\.1:(\d+)|All services started")
+_READY = re.compile(r"https?://127\.0\.0\.1:(\d+)|listening on 127\.0\.0\.1:(\d+)|All services started")
 _PRCTL = ctypes.CDLL(None).prctl
 _PR_SET_PDEATHSIG = 1
 _HOP_BY_HOP = {"connection", "content-length", "expect", "keep-alive", "transfer-encoding"}
@@ -69,7 +69,8 @@ class Server:
         self.port = port
         self.requests: list[tuple[str, str]] = []
         self.answer: Callable[[str, str], int | None] | None = None
-        self._ready = threading.Event()
+        self._heard = threading.Event()
+        self._ready = False
         self._process = subprocess.Popen(
             command,
             cwd=folder,
@@ -80,10 +81,11 @@ class Server:
             text=True,
             preexec_fn=_end_with_parent,  # noqa: PLW1509 (one call into the kernel)
         )
+        self.pid = self._process.pid
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self._ready.wait(LIMIT)
-        if self.port is None or self._process.poll() is not None:
+        self._heard.wait(LIMIT)
+        if not self._ready:
             self.stop()
             raise AssertionError(f"{command} did not start within {LIMIT:g} s:\n{''.join(self.log)}")
         self._proxy = _Proxy(self)
@@ -108,10 +110,11 @@ class Server:
         with self._process.stdout as lines:
             for line in lines:
                 self.log.append(line)
-                if not self._ready.is_set() and (said := _PORT.search(line)):
+                if not self._ready and (said := _READY.search(line)):
                     self.port = int(said[1] or said[2] or self.port or 0)
-                    self._ready.set()
-        self._ready.set()
+                    self._ready = True
+                    self._heard.set()
+        self._heard.set()
 
 
 def _end_with_parent() -> None:

@@ -37,7 +37,7 @@ find_python() {
 # Called after something that needs disk or network has failed, and has said so in its own words.
 explain_failure() {
     free=$(df -Pk . | awk 'NR == 2 { print int($4 / 1024) }')
-    [ "$free" -ge 200 ] || fail "$1 failed: only $free MB are free on this disk, the two environments need about 2000 MB." \
+    [ "$free" -ge 200 ] || fail "$1 failed: only $free MB are free on this disk, the environments need about 2400 MB." \
         "Make room, then run the same command again."
     if ! $2 >/dev/null 2>&1; then
         fail "$1 failed: the Python package registry cannot be reached." \

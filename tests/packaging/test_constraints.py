@@ -37,3 +37,9 @@ def test_both_environments_have_the_same_version_of_what_they_share(name):
 @pytest.mark.parametrize("engine", ["airflow", "prefect"])
 def test_an_environment_has_its_engine(engine):
     assert {name_of(requirement) for requirement in EXTRAS[engine]} <= set(pins(engine))
+
+
+@pytest.mark.parametrize("name", ["peers", "peers-newest"])
+def test_an_environment_of_peers_has_what_it_asks_for(name):
+    asked = (ROOT / f"tests/environment/{name}.in").read_text().splitlines()
+    assert {name_of(line) for line in asked if not line.startswith("#")} <= set(pins(name))

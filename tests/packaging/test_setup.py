@@ -183,3 +183,26 @@ def test_set_up_once_nothing_is_done_until_the_source_changes(with_tools):
     assert make(with_tools, "setup").returncode == 0
     for engine in ENGINES:
         output_of(with_tools / f".venv-{engine}" / "bin" / "python", "-c", "import fairlead.adapters", cwd="/")
+
+
+def test_a_machine_that_does_not_reach_npm_goes_without_s3rver_until_it_does(with_tools):
+    script = with_tools / "tests" / "environment" / "setup.sh"
+    environment = os.environ | {"npm_config_registry": "http://127.0.0.1:9"}
+    done = subprocess.run([script, "peers"], env=environment, capture_output=True, text=True, check=True)
+    assert "s3rver@3.7.1 could not be fetched" in done.stderr
+    assert "will be skipped" in done.stderr
+    peers = with_tools / ".venv-peers"
+    assert {path.name for path in peers.iterdir()} & {"installed", "s3rver", "s3rver.part"} == {"installed"}
+
+    output_of(script, "peers", cwd=with_tools)
+    assert (peers / "s3rver/node_modules/s3rver/bin/s3rver.js").exists()
+    assert output_of(script, "peers", cwd=with_tools) == ""
+
+
+def test_an_environment_that_is_not_known_is_named(with_tools):
+    done = subprocess.run(
+        [with_tools / "tests" / "environment" / "setup.sh", "perfect"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode
+    assert "There is no constraints-perfect.txt" in done.stderr
+    assert "airflow, prefect, peers and peers-newest" in done.stderr

@@ -20,6 +20,7 @@ _GOOGLE = ("gs://", "gcs://")
 _LIMITS = {_S3: 2_000, _GOOGLE: 8_000}
 """Bytes of metadata that a store keeps with an object."""
 _MD5 = re.compile(r'"?([0-9a-f]{32})"?')
+_HEADER = re.compile(r"x-(?:goog|amz)-meta-(.+)")
 
 
 class StoredObject:
@@ -107,6 +108,30 @@ def look_up(location: str) -> "StoredObject | None":
     except FileNotFoundError:
         return None
     return None if facts.get("type") == "directory" else StoredObject(location.rpartition("/")[2], facts)
+
+
+def look_up_address(address: str) -> "StoredObject":
+    """Return what a store says of an object that is asked for by a signed address, without its content.
+
+    Such an address may allow nothing but to get the object, so that is begun. Raises `InvalidInputException`.
+    """
+    import urllib.request
+
+    from fairlead.adapters.twine.manifests import plain_url
+
+    try:
+        with urllib.request.urlopen(address, timeout=60) as answer:  # noqa: S310 (a web address)
+            headers = {name.lower(): value for name, value in answer.headers.items()}
+    except OSError as error:
+        msg = f"{plain_url(address)}, a file of a signed dataset, cannot be read: {error}; sign the dataset again"
+        raise InvalidInputException(msg) from error
+    checksum = re.search(r"crc32c=([^,]+)", headers.get("x-goog-hash", ""))
+    facts = {
+        "size": headers.get("content-length"),
+        "crc32c": checksum and checksum[1],
+        "metadata": {said[1]: value for name, value in headers.items() if (said := _HEADER.fullmatch(name))},
+    }
+    return StoredObject(address, facts)
 
 
 def set_metadata(location: str, metadata: "Mapping[str, str]") -> None:

@@ -168,6 +168,7 @@ def _record(known: "Mapping[str, Record]", name: str) -> "Record | None":
 def _signed(address: str) -> "tuple[Record, list[Listed]]":
     from fairlead.adapters import storage
     from fairlead.adapters.twine.manifests import plain_url
+    from fairlead.adapters.twine.resources import cloud
 
     try:
         document = json.loads(storage.read_bytes(address))
@@ -187,6 +188,12 @@ def _signed(address: str) -> "tuple[Record, list[Listed]]":
         plain = plain_url(file)
         name = plain.removeprefix(root) if plain.startswith(root) else plain.rpartition("/")[2]
         listed.append((name, file, metadata.record_in(known, name), None))
+    if "datafiles" not in document:  # Octue leaves it to each object to say what is known of it
+        answers = at_once(cloud.look_up_address, [location for _, location, _, _ in listed])
+        listed = [
+            (name, location, metadata.from_object(found.metadata or {}) or None, found)
+            for (name, location, _, _), found in zip(listed, answers, strict=True)
+        ]
     return document, sorted(listed, key=lambda one: one[0])
 
 

@@ -7,6 +7,7 @@ from fairlead.adapters.lazy import attributes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from fairlead.flows.answers import answering as answering
     from fairlead.flows.cache_policy import FingerprintPolicy as FingerprintPolicy
     from fairlead.flows.forms import twine_flow as twine_flow
     from fairlead.flows.host import PrefectHost as PrefectHost
@@ -18,9 +19,10 @@ __getattr__ = attributes(
     {
         "FingerprintPolicy": "cache_policy",
         "PrefectHost": "host",
+        "answering": "answers",
         "run_twine_app": "twine",
         "twine_flow": "forms",
         "twine_task": "twine",
     },
 )
-__all__ = ["FingerprintPolicy", "PrefectHost", "run_twine_app", "twine_flow", "twine_task"]
+__all__ = ["FingerprintPolicy", "PrefectHost", "answering", "run_twine_app", "twine_flow", "twine_task"]

@@ -8,32 +8,48 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 from prefect.artifacts import Artifact
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
-from fairlead.adapters.errors import FairleadError
+from fairlead.adapters import events
+from fairlead.adapters.errors import AppRaised, FairleadError
 from fairlead.adapters.twine.children.backends.prefect import ANSWER_LIMIT, ANSWER_TYPE, LAST_LINE, QUESTION_TAG
 from fairlead.flows.artifacts import warned
 
 
 @contextlib.contextmanager
-def errors_answered() -> Generator[None]:
-    """Answer with the error that ends this part of a flow, if one does."""
+def answering() -> Generator[Callable[[Mapping[str, Any]], dict[str, Any]]]:
+    """Let this part of a flow answer the question that the flow run was started with, if it was.
+
+    Yields a function that takes the outcome of a twine task, answers with it and returns it. An exception is an
+    answer, too, and passes on.
+
+        @flow
+        def wind(input_values: dict):
+            with answering() as answer:
+                return answer(twine_task("apps/wind")(input_values))
+    """
     try:
-        yield
-    except FairleadError as error:
-        _publish({"error": error.to_dict()})
+        yield _answer
+    except Exception as error:
+        told = error if isinstance(error, FairleadError) else _as_raised(error)
+        _publish({"error": told.to_dict()})
         raise
 
 
-def answer(outcome: Mapping[str, Any]) -> dict[str, Any]:
-    """Answer with an outcome (`Outcome.to_dict`), and return it."""
+def _answer(outcome: Mapping[str, Any]) -> dict[str, Any]:
     _publish({"outcome": dict(outcome)})
     return dict(outcome)
+
+
+def _as_raised(error: Exception) -> AppRaised:
+    name = events.qualified_name(type(error))
+    message = f"The app raised {name}: {events.message_of(error)}"
+    return AppRaised(message, exception=name, traceback=events.format_traceback(error))
 
 
 def _publish(data: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from pydantic import BeforeValidator, Field
 from fairlead.adapters.diagnostics import Wish, requested
 from fairlead.adapters.isolation import OUTPUT_LIMIT, named
 from fairlead.adapters.twine import TwineApp
-from fairlead.flows.answers import answer, errors_answered
+from fairlead.flows.answers import answering
 from fairlead.flows.cache_policy import FingerprintPolicy, given
 from fairlead.flows.results import SERIALIZER
 from fairlead.flows.tasks import is_retryable, run_unit, show_outcome
@@ -215,6 +215,5 @@ def run_twine_app(
         output_limit=output_limit,
         diagnostics=diagnostics,
     )
-    with errors_answered():
-        outcome = task(input_values, input_manifest)
-    return answer(outcome)
+    with answering() as answer:
+        return answer(task(input_values, input_manifest))

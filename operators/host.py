@@ -41,8 +41,11 @@ class AirflowHost(LoggingHost):
 
     def __init__(self, task: RuntimeTaskInstanceProtocol) -> None:
         """Take the run's name and the number of the try from the task instance."""
+        from fairlead.adapters.twine.children.backends.airflow import QUESTION_PREFIX
+
         name = (task.dag_id, task.run_id, task.task_id, task.map_index)
         super().__init__(run_id="/".join(map(str, name)), attempt=task.try_number)
+        self._is_asked = task.run_id.startswith(QUESTION_PREFIX)
         self._outcome: Future[Any] | None = None
         self._message = ""
         self._step = 0
@@ -80,10 +83,13 @@ class AirflowHost(LoggingHost):
                 self._outcome.exception(_STOP_LIMIT)
 
     def emit(self, event: Event) -> None:
-        """Write what the run says; a monitor message that tells progress is whole only at debug level."""
+        """Write what the run says; a monitor message that tells progress is whole only at debug level.
+
+        If the run is a question, it is always whole: who asked hears it by way of the log (see ``twine.children``).
+        """
         if event["kind"] == "monitor" and isinstance(event["data"], dict) and "progress" in event["data"]:
             self._message = json.dumps(event["data"], ensure_ascii=False)
-            self.write(logging.DEBUG, "monitor", self._message)
+            self.write(logging.INFO if self._is_asked else logging.DEBUG, "monitor", self._message)
         else:
             super().emit(event)
 

@@ -9,7 +9,7 @@ import re
 import symtable
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from fairlead.adapters.errors import AppInvalid, ContractError, InputInvalid, Ou
 from fairlead.adapters.fingerprint import source_tree
 from fairlead.adapters.isolation.protocol import Call
 from fairlead.adapters.schemas import did_you_mean
-from fairlead.adapters.twine.children import children_identity, plain_children
+from fairlead.adapters.twine.children import children_identity, merged
 from fairlead.adapters.twine.configuration import AppLocation, locate_app
 from fairlead.adapters.twine.contract import MANIFEST_STRANDS, Twine
 from fairlead.adapters.twine.delivery import Delivery
@@ -111,17 +111,22 @@ class TwineApp:
         chosen: dict[str, Any] = {
             name: configured[name] if value is None else value for name, value in self.arguments.items()
         }
-        children = {
-            child["key"]: child
-            for source in (configured["children"], self.arguments["children"])
-            for child in plain_children(source)
-        }
         if chosen["output_location"] is not None:
             storage.refuse_secrets(chosen["output_location"], "output_location")
-        return chosen | {"children": [*children.values()] or None}
+        return chosen | {"children": merged(configured["children"], self.arguments["children"])}
 
     def bind(self, inputs: Mapping[str, Any]) -> TwineWork:
         """See `Unit.bind`. Every dataset is looked up and hashed."""
+        return self._bound(inputs, INPUT_STRANDS)
+
+    def identity(self) -> Mapping[str, Any]:
+        """Return what all results of the app depend on besides its inputs, as a document for `fingerprint`.
+
+        Raises `InputInvalid` if its configuration breaks the contract.
+        """
+        return self._bound({}, INPUT_STRANDS[:2]).identity
+
+    def _bound(self, inputs: Mapping[str, Any], expected: Sequence[str]) -> TwineWork:
         start = time.time()
         located = self.locate()
         twine = Twine(located.twine)
@@ -132,7 +137,7 @@ class TwineApp:
             for name in sorted(unknown)
         ]
         strands: dict[str, Any] = {}
-        for strand in INPUT_STRANDS:
+        for strand in expected:
             source = inputs.get(strand, settings.get(strand))
             absent = twine.presence_problems(strand, given=source is not None)
             problems += absent

@@ -140,7 +140,22 @@ HEAVY = {
 
 
 @pytest.mark.parametrize(
-    "module", ["perform", "cache", "fingerprint", "storage", "host", "twine", "twine.unit", "isolation", "testing"]
+    "module",
+    [
+        "perform",
+        "cache",
+        "fingerprint",
+        "storage",
+        "host",
+        "twine",
+        "twine.children",
+        "twine.children.child",
+        "twine.children.backends.airflow",
+        "twine.children.backends.prefect",
+        "twine.unit",
+        "isolation",
+        "testing",
+    ],
 )
 def test_importing_what_engines_need_loads_no_heavy_client(module):
     loaded = {name.partition(".")[0] for name in loaded_by(f"import fairlead.adapters.{module}")}
@@ -156,7 +171,12 @@ def test_every_name_that_a_package_offers_is_there():
     program = """
 import importlib, json
 missing = []
-for package in ("fairlead.adapters.isolation", "fairlead.adapters.twine", "fairlead.adapters.testing"):
+for package in (
+    "fairlead.adapters.isolation",
+    "fairlead.adapters.twine",
+    "fairlead.adapters.twine.children",
+    "fairlead.adapters.testing",
+):
     module = importlib.import_module(package)
     missing += [f"{package}.{name}" for name in module.__all__ if not hasattr(module, name)]
     try:

@@ -33,7 +33,10 @@ def test_an_answer_is_read_in_both_conventions():
     first, question_uuid = answer
     assert first == answer
     assert question_uuid == answer[1] == "a-b-c"
-    assert json.loads(json.dumps(answer)) == dict(answer) == {"output_values": [1], "output_manifest": None}
+    assert json.loads(json.dumps(answer, indent=2)) == json.loads(json.dumps(answer))
+    assert (
+        json.loads(json.dumps(answer)) == dict(answer) == {**answer} == {"output_values": [1], "output_manifest": None}
+    )
 
 
 @pytest.mark.parametrize("manifest", [MANIFEST, json.dumps(MANIFEST), Manifest(**MANIFEST)])

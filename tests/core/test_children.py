@@ -7,11 +7,14 @@ import logging
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
-from fairlead.adapters.errors import AppExited, InputInvalid
+from fairlead.adapters.errors import AppExited, Cancelled, InputInvalid
+from fairlead.adapters.events import qualified_name
 from fairlead.adapters.fingerprint import fingerprint
+from fairlead.adapters.testing import RecordingHost
 from fairlead.adapters.twine import exceptions
 from fairlead.adapters.twine.children import Child, ChildEmulator, children_from_data, children_identity, merged
 from fairlead.adapters.twine.resources import Manifest
@@ -105,6 +108,8 @@ def test_files_go_to_a_child_and_come_back(child, tmp_path):
     (made,) = answer["output_manifest"].get_dataset("shout").files
     with made.open() as file:
         assert file.read() == "WIND"
+    again = asked.ask(input_manifest=Manifest({"met": answer["output_manifest"].get_dataset("shout")}))
+    assert [file.name for file in again["output_manifest"].get_dataset("shout").files] == ["b.txt"]
 
 
 def test_a_manifests_relative_paths_are_relative_to_its_file(child, tmp_path):
@@ -160,7 +165,7 @@ def test_what_a_child_raises_is_raised_here_with_its_traceback(child, notes):
 def test_a_class_that_only_the_child_knows_is_known_by_its_name(child):
     with pytest.raises(Exception, match=r"^calm") as caught:
         child("class OutOfWind(Exception): pass\ndef run(analysis):\n    raise OutOfWind('calm')").ask({"n": 1})
-    assert type(caught.value).__name__ == "OutOfWind"
+    assert qualified_name(type(caught.value)) == "app.OutOfWind"
 
 
 def test_octues_exceptions_are_caught_by_octues_classes(child):
@@ -257,8 +262,8 @@ def test_without_raising_exceptions_stand_in_their_places(child, notes):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("workers", "together"), [(1, 1), (2, 2), (None, 3)])
-def test_questions_are_asked_in_parallel_up_to_a_bound(child, notes, workers, together):
+@pytest.mark.parametrize(("workers", "count", "together"), [(1, 3, 1), (2, 2, 2), (None, 3, 3)])
+def test_questions_are_asked_in_parallel_up_to_a_bound(child, notes, workers, count, together):
     # Each app waits until as many as shall run together do, and sees whether there were ever more.
     source = """
         import os, time
@@ -268,16 +273,16 @@ def test_questions_are_asked_in_parallel_up_to_a_bound(child, notes, workers, to
             open(going, "w").close()
             most, end = 0, time.monotonic() + 30
             while most < analysis.input_values["together"] and time.monotonic() < end:
-                done = len([name for name in os.listdir(notes) if name.startswith("done")])
-                most = len([name for name in os.listdir(notes) if name.startswith("going")]) - done
+                most = len(os.listdir(notes))
             time.sleep(0.2)
-            most = max(most, len([name for name in os.listdir(notes) if name.startswith("going")]) - done)
+            most = max(most, len(os.listdir(notes)))
+            os.remove(going)
             analysis.output_values = [n, most]
     """
-    questions = [{"input_values": {"n": n, "together": together}} for n in range(3)][: 3 if together != 2 else 2]
+    questions = [{"input_values": {"n": n, "together": together}} for n in range(count)]
     answers = child(source).ask_multiple(*questions, max_workers=workers)
-    assert [answer["output_values"][0] for answer in answers] == [*range(len(questions))]
-    assert max(answer["output_values"][1] for answer in answers) >= together
+    assert [answer["output_values"][0] for answer in answers] == [*range(count)]
+    assert max(answer["output_values"][1] for answer in answers) == together
 
 
 ASKER = """
@@ -300,6 +305,37 @@ def test_questions_end_with_their_asker(make_app, notes, watch, number):
     finally:
         asker.kill()
         asker.wait()
+
+
+@pytest.mark.slow
+def test_questions_end_with_the_run_of_the_app_that_asked(make_app, notes, watch, run):
+    asked = make_app(SLEEPER, NUMBERS, name="asked")
+    source = f"""
+        from fairlead.adapters.twine.children import Child
+        def run(analysis):
+            child = Child("wind", {{"name": "local", "app": {str(asked)!r}}})
+            child.ask_multiple({{"input_values": {{"n": 1}}}}, {{"input_values": {{"n": 2}}}})
+    """
+    host = RecordingHost()
+
+    def cancel_when_both_run():
+        started.extend([watch.pid(notes / "1"), watch.pid(notes / "2")])
+        host.cancel()
+
+    started = []
+    canceller = threading.Thread(target=cancel_when_both_run)
+    canceller.start()
+    with pytest.raises(Cancelled):
+        run(make_app(source, {}), host=host)
+    canceller.join()
+    assert not any(watch.runs(pid) for pid in started)
+
+
+def test_a_record_that_cannot_be_written_does_not_hide_what_the_child_raised(child, notes, tmp_path, caplog):
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match="-1 is negative"):
+        child(COUNTED).ask({"n": -1}, record_messages_to=str(tmp_path / "file" / "record.json"))
+    assert "What child 'wind' said cannot be kept." in caplog.text
 
 
 def test_what_was_asked_and_answered_is_told(child, notes):

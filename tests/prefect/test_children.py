@@ -28,16 +28,22 @@ from fairlead.flows import run_twine_app
 
 SERVE = """
 from prefect import flow, serve
-from fairlead.flows import run_twine_app
+from fairlead.flows import answering, run_twine_app
 
 @flow
 def silent(input_values: dict = {{}}):
     return input_values
 
+@flow
+def own(input_values: dict = {{}}):
+    with answering() as answer:
+        raise ArithmeticError("of the flow's own")
+
 if __name__ == "__main__":
     serve(
         run_twine_app.to_deployment("wind", parameters={{"app": {app!r}}}),
         silent.to_deployment("silent"),
+        own.to_deployment("own"),
     )
 """
 TWINE = {
@@ -61,6 +67,7 @@ WIND = """
             raise OutOfWind(f"{values['n']} is negative")
         logging.getLogger("app.wind").warning("it blows")
         analysis.send_monitor_message({"status": "on"})
+        analysis.send_monitor_message({"progress": 0.5})
         analysis.output_values = {"twice": 2 * values["n"], "long": "x" * values.get("long", 0)}
 """
 
@@ -85,7 +92,7 @@ def served(server, tmp_path_factory):
     )
     client = get_client(sync_client=True)
     try:
-        _until(lambda: len(client.read_deployments()) >= 2)
+        _until(lambda: len(client.read_deployments()) >= 3)
         yield server
     finally:
         process.terminate()
@@ -117,7 +124,7 @@ def test_a_deployment_is_asked_and_its_words_are_heard(wind, caplog):
     with caplog.at_level(logging.INFO):
         answer = wind.ask({"n": 4}, handle_monitor_message=heard.append, question_uuid=question, timeout=120)
     assert answer == {"output_values": {"twice": 8, "long": ""}, "output_manifest": None}
-    assert heard == [{"status": "on"}]
+    assert heard == [{"status": "on"}, {"progress": 0.5}]
     lines = [(line.name, line.levelname, line.getMessage()) for line in caplog.records]
     assert ("app.wind", "WARNING", "[wind] it blows") in lines
     again = wind.ask({"n": 4}, question_uuid=question, timeout=120)
@@ -193,6 +200,13 @@ def test_an_answer_that_is_too_large_is_told(wind):
 def test_a_flow_that_does_not_answer_is_told(served):
     child = Child("silent", {"name": "prefect", "deployment": "silent/silent", "api_url": served})
     with pytest.raises(QuestionNotDelivered, match=r"has ended without an answer. Deploy fairlead.flows.run_twine_app"):
+        child.ask({"n": 1}, timeout=120)
+
+
+@pytest.mark.slow
+def test_a_flow_of_ones_own_answers_with_what_it_raises(served):
+    child = Child("own", {"name": "prefect", "deployment": "own/own", "api_url": served})
+    with pytest.raises(ArithmeticError, match=r"^of the flow's own\n\nThe following traceback was captured"):
         child.ask({"n": 1}, timeout=120)
 
 

@@ -13,6 +13,7 @@ from fairlead.adapters.perform import Outcome, perform
 from fairlead.adapters.storage import StoredFile
 from fairlead.adapters.testing import RecordingHost
 from fairlead.adapters.twine import Datafile, Dataset, Manifest, Twine, TwineApp
+from fairlead.adapters.twine.children import Child, ChildEmulator, children_from_data
 from fairlead.adapters.twine.resources.filter_containers import FilterDict, FilterList, FilterSet
 from fairlead.adapters.unit import Unit, Work
 
@@ -38,6 +39,13 @@ assert_type(FilterDict({1: dataset.files.one()}).one(), tuple[int, Datafile])
 with dataset.files.one().open("rb") as stream:
     stream.read()
 Twine("twine.json").requires("input_values")
+
+child = Child("octue/wind:1.0.0", {"name": "local", "app": "apps/wind"})
+answers = child.ask_multiple({"input_values": {"height": 90}}, max_retries=2, prevent_retries_when=[ValueError])
+assert_type(answers, list[Any])
+emulator: Child = ChildEmulator(messages=[{"type": "result", "output_values": 1, "output_manifest": None}])
+output_values, question_uuid = emulator.ask(handle_monitor_message=print)
+assert_type(children_from_data({"wind": "apps/wind", "site": emulator}), dict[str, Child])
 
 error: FairleadError = ContractError([Problem("input_values.height", "is missing")])
 assert_type(error.retryable, bool)

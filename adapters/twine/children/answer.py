@@ -33,17 +33,23 @@ class Answer(dict):  # type: ignore[type-arg]  # subscripting would need typing 
         return Answer, (self["output_values"], self["output_manifest"], self.question_uuid)
 
 
+class _AlsoPair:
+    """What an exception gets to be taken apart like an answer."""
+
+    question_uuid: str
+
+    def __iter__(self) -> "Iterator[Any]":
+        return iter((self, self.question_uuid))
+
+    def __getitem__(self, index: int) -> "Any":
+        return (self, self.question_uuid)[index]
+
+
 def failed(error: Exception, question_uuid: str) -> Exception:
     """Return an exception like ``error``, of a class below its class, that can be taken apart like an answer."""
     cls = type(error)
-    parts = {
-        "__iter__": lambda self: iter((self, question_uuid)),
-        "__getitem__": lambda self, index: (self, question_uuid)[index],
-        "__module__": cls.__module__,
-        "__qualname__": cls.__qualname__,
-        "question_uuid": question_uuid,
-    }
-    both = type(cls.__name__, (cls,), parts)
+    names = {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "question_uuid": question_uuid}
+    both = type(cls.__name__, (_AlsoPair, cls), names)
     copy: Exception = both.__new__(both, *error.args)
     copy.args = error.args
     copy.__dict__.update(error.__dict__)

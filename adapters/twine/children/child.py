@@ -96,7 +96,7 @@ class Child:
         question_uuid: str | None = None,
         timeout: float | None = 86400,
         *,
-        children: "list[dict[str, Any]] | None" = None,
+        children: "Any" = None,
         record_events: bool = True,
         save_diagnostics: str | None = None,
         parent_question_uuid: str | None = None,
@@ -127,7 +127,8 @@ class Child:
             question_uuid: names the question; asked again under the same one, a remote child joins the run that is
                 going on instead of starting another.
             timeout: seconds until the question is given up and stopped; None for no limit. Each retry has as many.
-            children: children for the child to use instead of those it is configured with (local apps only).
+            children: children for the child to use instead of those it is configured with (local apps only), in any
+                form that `plain_children` takes.
             record_events: keep the messages in ``received_events``.
             save_diagnostics: kept in the record of the question.
             parent_question_uuid: kept in the messages' attributes.
@@ -170,7 +171,7 @@ class Child:
                     "id": self.id,
                     "input_values": _plain_values(input_values),
                     "input_manifest": self._plain_manifest(input_manifest, backend, allowed=allow_local_files),
-                    "children": children,
+                    "children": _plain_children(children),
                     "subscribe_to_logs": subscribe_to_logs,
                     "allow_local_files": allow_local_files,
                     "save_diagnostics": save_diagnostics or policy,
@@ -246,7 +247,7 @@ class Child:
         try:
             with _ended_by_signals(), ThreadPoolExecutor(workers, thread_name_prefix=f"child {self.id}") as pool:
                 asked = [
-                    pool.submit(contextvars.copy_context().run, lambda given: self.ask(**given), {**policy, **question})
+                    pool.submit(contextvars.copy_context().run, self._ask_given, {**policy, **question})
                     for question in questions
                 ]
                 try:
@@ -257,7 +258,7 @@ class Child:
                     raise
         finally:
             _stop.reset(token)
-        answers = [error or future.result() for error, future in zip(errors, asked, strict=True)]
+        answers = [future.result() if error is None else error for error, future in zip(errors, asked, strict=True)]
         first = next((error for error in errors if error is not None), None)
         if first is not None:
             count = sum(error is not None for error in errors)
@@ -268,6 +269,9 @@ class Child:
             raise first
         return answers
 
+    def _ask_given(self, arguments: "Mapping[str, Any]") -> "Any":
+        return self.ask(**arguments)
+
     def _follow(
         self, question: Question, backend: "Backend", record: "str | os.PathLike[str] | None", *, keep: bool
     ) -> Answer:
@@ -276,19 +280,25 @@ class Child:
             with _ended_by_signals():
                 outputs = backend.ask(question)
             answer = _answer(outputs, question.uuid)
-            question.note({"kind": "result", **outputs})
         except BaseException as error:
             question.note(messages.exception(error))
+            try:
+                self._keep(question, record, keep=keep)
+            except Exception:  # what the child raised counts
+                logger.exception("What child '%s' said cannot be kept.", self.id)
             raise
-        else:
-            return answer
-        finally:
-            if keep:
-                self.received_events = question.events
-            if record is not None:
-                write_record(os.fspath(record), question.events)
-            if self.on_answered is not None:
-                self.on_answered({"child": self.key, "question": question.asked, "messages": question.events})
+        question.note({"kind": "result", **outputs})
+        self._keep(question, record, keep=keep)
+        return answer
+
+    def _keep(self, question: Question, record: "str | os.PathLike[str] | None", *, keep: bool) -> None:
+        """Leave what was asked and said wherever somebody wants it."""
+        if keep:
+            self.received_events = question.events
+        if record is not None:
+            write_record(os.fspath(record), question.events)
+        if self.on_answered is not None:
+            self.on_answered({"child": self.key, "question": question.asked, "messages": question.events})
 
     def _plain_manifest(self, manifest: "Any", backend: "Backend", *, allowed: bool) -> "Any":
         """Return a manifest as JSON data with absolute paths, if the child can be expected to see what is there."""
@@ -312,6 +322,14 @@ def _plain_values(values: "Any") -> "Any":
     from fairlead.adapters.twine.encoding import to_json
 
     return to_json(values, "input_values", error=InputInvalid)
+
+
+def _plain_children(children: "Any") -> "list[dict[str, Any]] | None":
+    if children is None:
+        return None
+    from fairlead.adapters.twine.children.strand import plain_children
+
+    return plain_children(children)
 
 
 def _answer(outputs: "Mapping[str, Any]", question_uuid: str) -> Answer:

@@ -28,7 +28,8 @@ def of_name(name: str, message: str, traceback: "Sequence[str]" = ()) -> Excepti
     if traceback:
         captured_lines = "".join(traceback)
         text += f"\n\nThe following traceback was captured from the remote service:\n\n{captured_lines}"
-    error = _instance(name.rpartition(".")[2], text)
+    module, _, bare = name.rpartition(".")
+    error = _instance(bare, text, module or "builtins")
     setattr(error, _CAPTURED, (message, list(traceback)))
     return error
 
@@ -39,17 +40,17 @@ def captured(error: BaseException) -> "tuple[str, list[str]] | None":
     return found
 
 
-def _instance(name: str, text: str) -> Exception:
+def _instance(name: str, text: str, module: str) -> Exception:
     known = _known(name)
     for cls in known.__mro__ if known else ():
         if issubclass(cls, Exception):
             with contextlib.suppress(Exception):  # some want more than a text, e.g. UnicodeDecodeError
-                return cls(text) if cls is known else _new(name, cls, text)
-    return _new(name, Exception, text)
+                return cls(text) if cls is known else _new(name, cls, text, module)
+    return _new(name, Exception, text, module)
 
 
-def _new(name: str, base: type[Exception], text: str) -> Exception:
-    made: Exception = type(name, (base,), {})(text)
+def _new(name: str, base: type[Exception], text: str, module: str) -> Exception:
+    made: Exception = type(name, (base,), {"__module__": module})(text)
     return made
 
 

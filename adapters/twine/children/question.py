@@ -73,7 +73,7 @@ class Question:
         known: dict[str, Any] = {"name": "fairlead.child", "levelno": logging.INFO, "args": None} | {
             name: value for name, value in fields.items() if value is not None
         }
-        known.setdefault("levelname", logging.getLevelName(known["levelno"]))
+        known.setdefault("levelname", logging.getLevelName(int(known["levelno"])))
         record = logging.makeLogRecord(known)
         if isinstance(record.args, list):
             record.args = tuple(record.args)

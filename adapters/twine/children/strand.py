@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from fairlead.adapters import storage
-from fairlead.adapters.errors import InputInvalid, Problem
+from fairlead.adapters.errors import ContractError, InputInvalid, Problem
 from fairlead.adapters.schemas import shown
 from fairlead.adapters.twine.children.child import Child
 from fairlead.adapters.twine.encoding import to_json
@@ -119,7 +120,7 @@ def children_identity(data: object, base: str | os.PathLike[str] | None = None) 
 def _identity(child: Mapping[str, Any]) -> dict[str, Any]:
     backend = child["backend"]
     if backend["name"] == "local":
-        return _app_identity(backend)
+        return _app_identity(child["key"], backend)
     if backend["name"] == "emulator":
         from fairlead.adapters.twine.children.emulator import emulated_messages, read_file
 
@@ -129,31 +130,15 @@ def _identity(child: Mapping[str, Any]) -> dict[str, Any]:
     return {"id": child["id"], "backend": place}
 
 
-def _app_identity(backend: Mapping[str, Any]) -> dict[str, Any]:
-    from fairlead.adapters.fingerprint import source_tree
-    from fairlead.adapters.twine.contract import MANIFEST_STRANDS
-    from fairlead.adapters.twine.manifests import identity
-    from fairlead.adapters.twine.unit import TwineApp, bind_strand
+def _app_identity(key: str, backend: Mapping[str, Any]) -> dict[str, Any]:
+    from fairlead.adapters.twine.unit import TwineApp
 
-    app = TwineApp(backend["app"])
-    twine = app.load()
-    configuration: dict[str, Any] = {}
-    problems: list[Problem] = []
-    for strand in _SOURCES:
-        if backend.get(strand) is not None:
-            bound, found = bind_strand(twine, strand, backend[strand])
-            problems += found
-            if not found:
-                configuration[strand] = identity(bound) if strand in MANIFEST_STRANDS else bound
-    if problems:
-        raise InputInvalid(problems)
-    return {
-        "backend": "local",
-        "source": source_tree(app.folder),
-        "twine": twine.raw,
-        "configuration": configuration,
-        "children": children_identity(backend.get("children")),
-    }
+    options = {name: backend[name] for name in (*_SOURCES, "children") if name in backend}
+    try:
+        return {"backend": "local", **TwineApp(backend["app"], **options).identity()}
+    except ContractError as error:
+        problems = [replace(problem, where=f"child '{key}': {problem.where}") for problem in error.problems]
+        raise type(error)(problems) from error
 
 
 def _without_circumstances(message: Mapping[str, Any]) -> Any:

@@ -20,13 +20,15 @@ from urllib.parse import quote
 from fairlead.adapters.errors import RunFailed
 from fairlead.adapters.twine.children import failures, messages
 from fairlead.adapters.twine.children.backends.remote import Api, Refused, follow, travelling
-from fairlead.adapters.twine.exceptions import InvalidInputException, QuestionNotDelivered, ServiceNotFound
+from fairlead.adapters.twine.exceptions import InvalidInputException, ServiceNotFound
 
 if TYPE_CHECKING:
     from fairlead.adapters.twine.children.question import Question
 
 ERROR_KEY = "error"
 """The XCom in which `TwineAppOperator` leaves what went wrong, as `FairleadError.to_dict` writes it."""
+QUESTION_PREFIX = "question-"
+"""How the ids of DAG runs begin that are questions."""
 _DEFAULT_ADDRESS = "http://localhost:8080"
 _LOG_SHARE = 10
 _MOST_ATTEMPTS = 100
@@ -65,7 +67,7 @@ class _DagRun:
         self._dag = f"/api/v2/dags/{quote(dag_id, safe='')}"
         self._run_id: str | None = None
         self._state = "queued"
-        self._heard: dict[tuple[str, int], int] = {}
+        self._heard: set[tuple[Any, ...]] = set()
         self._next_look = 0.0
 
     def submit(self) -> None:
@@ -82,11 +84,11 @@ class _DagRun:
             raise ServiceNotFound(msg) from error
         if dag.get("is_paused"):
             msg = f"Child '{self._question.child}': the DAG '{self._dag_id}' is paused, and would not run. Unpause it."
-            raise QuestionNotDelivered(msg)
+            raise Refused(msg)
         request = {"logical_date": None, "conf": {"input_values": None, "input_manifest": None} | self._conf()}
         for attempt in range(_MOST_ATTEMPTS):
             key = self._question.key if attempt == 0 else f"{self._question.key}-again-{attempt}"
-            self._run_id = f"question-{key}"
+            self._run_id = f"{QUESTION_PREFIX}{key}"
             try:
                 self._send("POST", f"{self._dag}/dagRuns", {**request, "dag_run_id": self._run_id})
             except Refused as error:
@@ -123,7 +125,7 @@ class _DagRun:
                 f"Child '{question.child}': the task '{task_id}' of the DAG '{self._dag_id}' has returned no outputs. "
                 "Let it be a TwineAppOperator, or return an object with 'output_values' and 'output_manifest'."
             )
-            raise QuestionNotDelivered(msg)
+            raise Refused(msg)
         failed = [task["task_id"] for task in self._tasks(every=True) if task["state"] == "failed"]
         for task_id in failed:
             error = self._xcom(task_id, ERROR_KEY)
@@ -204,7 +206,7 @@ class _DagRun:
                 f"Child '{self._question.child}': which task of the DAG '{self._dag_id}' answers is not clear; it ran "
                 f"{found}. Give the child's backend the 'task_id' of one that is not mapped."
             )
-            raise QuestionNotDelivered(msg)
+            raise Refused(msg)
         return str(tasks[0]["task_id"])
 
     def _xcom(self, task_id: str, key: str) -> Any:
@@ -222,14 +224,15 @@ class _DagRun:
             return
         path = f"{self._run}/taskInstances/{quote(task['task_id'], safe='')}/logs/{number}"
         try:
-            lines = self._get(path, full_content="true", map_index=task["map_index"])["content"]
+            content = self._get(path, full_content="true", map_index=task["map_index"])["content"]
         except Refused:  # a log that cannot be read yet, or any more, costs no answer
             return
-        place = (f"{task['task_id']}[{task['map_index']}]", number)
-        heard = self._heard.get(place, 0)
-        self._heard[place] = max(heard, len(lines))
-        for line in lines[heard:]:
-            if isinstance(line, dict) and line.get("timestamp"):
+        lines = [line for line in content if isinstance(line, dict) and line.get("timestamp")]
+        for line in lines:
+            # The API puts lines of several sources together anew each time: only a line itself tells whether it is new.
+            mark = (task["task_id"], task["map_index"], line["timestamp"], line.get("logger"), line["event"])
+            if mark not in self._heard:
+                self._heard.add(mark)
                 self._pass_on(line)
 
     def _pass_on(self, line: Mapping[str, Any]) -> None:

@@ -24,7 +24,7 @@ from urllib.parse import quote
 from fairlead.adapters.errors import OutputInvalid, Problem, RunFailed
 from fairlead.adapters.twine.children import failures, messages
 from fairlead.adapters.twine.children.backends.remote import Api, Refused, follow, travelling
-from fairlead.adapters.twine.exceptions import InvalidInputException, QuestionNotDelivered, ServiceNotFound
+from fairlead.adapters.twine.exceptions import InvalidInputException, ServiceNotFound
 
 if TYPE_CHECKING:
     from fairlead.adapters.twine.children.question import Question
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 QUESTION_TAG = "fairlead-question"
 """On flow runs whose answer somebody waits for."""
 ANSWER_TYPE = "fairlead-answer"
-"""Of the artifact that is the answer, JSON text: ``{"outcome": …}``, ``{"error": …}`` or ``{"bytes": …}`` if it is too large."""
+"""Of the artifact that is the answer, as JSON text: ``{"outcome": …}``, ``{"error": …}``, or ``{"bytes": …}`` if it is
+too large."""
 ANSWER_LIMIT = 1 << 20
 """Bytes of an answer as JSON: what Prefect's API takes without complaint, and its database keeps without pain."""
 LAST_LINE = "The question is answered."
@@ -109,7 +110,7 @@ class _FlowRun:
             msg = (
                 f"Child '{self._question.child}': the deployment '{self._deployment}' is paused. Resume it in Prefect."
             )
-            raise QuestionNotDelivered(msg)
+            raise Refused(msg)
         request = {"parameters": travelling(self._question), "tags": [QUESTION_TAG]}
         for attempt in range(_MOST_ATTEMPTS):
             self._keys.append(self._question.key if attempt == 0 else f"{self._question.key}-again-{attempt}")
@@ -153,9 +154,9 @@ class _FlowRun:
                 raise failures.raised_here(OutputInvalid(problem), question.child, question.timeout)
             msg = (
                 f"Child '{question.child}': the flow run {self._id} of '{self._deployment}' has ended without an "
-                "answer. Deploy fairlead.flows.run_twine_app, or let the flow return answer(outcome)."
+                "answer. Deploy fairlead.flows.run_twine_app, or let the flow answer (fairlead.flows.answering)."
             )
-            raise QuestionNotDelivered(msg)
+            raise Refused(msg)
         if "error" in answer:
             raise failures.raised_here(failures.rebuilt(answer["error"]), question.child, question.timeout)
         error = RunFailed(

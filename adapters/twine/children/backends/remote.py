@@ -49,7 +49,9 @@ def _is_somebody_elses(_record: logging.LogRecord) -> bool:
 
 
 class Refused(QuestionNotDelivered):
-    """A server answered that it will not do what it was asked; ``status`` is the HTTP status."""
+    """The question cannot be answered there as it is; ``status`` is that of HTTP, if a server has said so."""
+
+    retryable = False
 
     def __init__(self, message: str, status: int = 0) -> None:
         super().__init__(message)

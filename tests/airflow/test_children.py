@@ -1,0 +1,273 @@
+"""An Airflow DAG answers questions from anywhere, by way of a real API server, scheduler and DAG processor."""
+
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+import urllib.request
+import uuid
+
+import pytest
+
+pytest.importorskip("airflow")
+
+from fairlead.adapters.errors import InputInvalid, RunFailed
+from fairlead.adapters.twine.children import Child
+from fairlead.adapters.twine.exceptions import InvalidInputException, QuestionNotDelivered, ServiceNotFound
+
+pytestmark = pytest.mark.slow
+
+DAGS = """
+from airflow.sdk import DAG, task
+from fairlead.operators import TwineAppOperator
+
+CONF = {{name: "{{{{ dag_run.conf['" + name + "'] }}}}" for name in ("input_values", "input_manifest")}}
+
+with DAG("wind", schedule=None, render_template_as_native_obj=True):
+    TwineAppOperator(task_id="wind", app={app!r}, **CONF)
+
+with DAG("paused", schedule=None, is_paused_upon_creation=True):
+    TwineAppOperator(task_id="wind", app={app!r}, **CONF)
+
+with DAG("two", schedule=None):
+
+    @task
+    def first():
+        return 1
+
+    @task
+    def second(one, **context):
+        return {{"output_values": context["dag_run"].conf["input_values"]["n"] + one}}
+
+    second(first())
+
+with DAG("broken", schedule=None):
+
+    @task
+    def breaks():
+        raise ValueError("not one of fairlead's errors")
+
+    breaks()
+"""
+TWINE = {
+    "input_values_schema": {"type": "object", "properties": {"n": {"type": "number"}}},
+    "output_values_schema": {},
+    "monitor_message_schema": {"type": "object", "properties": {"status": {"type": "string"}}},
+}
+WIND = """
+    import logging, os, time
+
+    class OutOfWind(Exception):
+        pass
+
+    def run(analysis):
+        values = analysis.input_values
+        if "pid" in values:
+            with open(values["pid"], "w") as file:
+                file.write(f"{os.getpid()}\\n")
+            time.sleep(600)
+        if values["n"] < 0:
+            raise OutOfWind(f"{values['n']} is negative")
+        logging.getLogger("app.wind").warning("it blows")
+        analysis.send_monitor_message({"status": "on"})
+        analysis.send_monitor_message({"progress": 0.5})
+        analysis.output_values = 2 * values["n"]
+"""
+
+
+def _free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def _until(happens, limit):
+    end, pause = time.monotonic() + limit, threading.Event()
+    while not (value := happens()):
+        assert time.monotonic() < end, f"did not happen within {limit} s"
+        pause.wait(0.2)
+    return value
+
+
+class Server:
+    """An Airflow with its own home, database and DAGs."""
+
+    def __init__(self, home):
+        self.url = f"http://127.0.0.1:{_free_port()}"
+        port = self.url.rpartition(":")[2]
+        (home / "dags").mkdir()
+        (home / "wind").mkdir()
+        (home / "wind" / "app.py").write_text(textwrap.dedent(WIND))
+        (home / "wind" / "twine.json").write_text(json.dumps(TWINE))
+        (home / "dags" / "children.py").write_text(DAGS.format(app=str(home / "wind")))
+        (home / "passwords.json").write_text('{"asker": "open sesame"}')
+        self._environment = os.environ | {
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+            "AIRFLOW__CORE__PARALLELISM": "4",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "asker:admin",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "AIRFLOW__API__HOST": "127.0.0.1",
+            "AIRFLOW__API__PORT": port,
+            "AIRFLOW__API__BASE_URL": self.url,
+            "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__API__SECRET_KEY": "s" * 64,
+            "AIRFLOW__API_AUTH__JWT_SECRET": "j" * 64,
+            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(_free_port()),
+            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "2",
+            "FAIRLEAD_CACHE": str(home / "cache"),
+            "NO_PROXY": "127.0.0.1",
+            "no_proxy": "127.0.0.1",
+        }
+        self._log = (home / "log.txt").open("wb")
+        self._processes = []
+        subprocess.run(self._command("db", "migrate"), check=True, env=self._environment, capture_output=True)
+        for part in ("api-server", "scheduler", "dag-processor"):
+            self._processes.append(
+                subprocess.Popen(
+                    self._command(part),
+                    env=self._environment,
+                    stdout=self._log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            )
+        _until(self._is_ready, 90)
+
+    def _command(self, *arguments):
+        return [sys.executable, "-m", "airflow", *arguments]
+
+    def _is_ready(self):
+        try:
+            dags = self.get("/api/v2/dags?limit=10")["dags"]
+        except OSError:
+            return False
+        return len(dags) == 4
+
+    def get(self, path):
+        """Ask the API with nothing of what is tested."""
+        headers = {"content-type": "application/json"}
+        login = json.dumps({"username": "asker", "password": "open sesame"}).encode()
+        request = urllib.request.Request(f"{self.url}/auth/token", login, headers)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            headers["authorization"] = f"Bearer {json.load(answer)['access_token']}"
+        request = urllib.request.Request(f"{self.url}{path}", headers=headers)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)
+
+    def runs(self, dag_id):
+        """Return the states of a DAG's runs, by their ids."""
+        return {run["dag_run_id"]: run["state"] for run in self.get(f"/api/v2/dags/{dag_id}/dagRuns")["dag_runs"]}
+
+    def close(self):
+        for process in reversed(self._processes):
+            process.send_signal(signal.SIGTERM)
+        for process in self._processes:
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        self._log.close()
+
+
+@pytest.fixture(scope="module")
+def airflow(tmp_path_factory):
+    server = Server(tmp_path_factory.mktemp("airflow"))
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def child(airflow, monkeypatch):
+    """Make a child of a DAG; who asks signs in with name and password."""
+    monkeypatch.setenv("AIRFLOW_API_USERNAME", "asker")
+    monkeypatch.setenv("AIRFLOW_API_PASSWORD", "open sesame")
+    monkeypatch.setenv("AIRFLOW_API_URL", airflow.url)
+    monkeypatch.delenv("AIRFLOW_API_TOKEN", raising=False)
+    return lambda dag_id, **options: Child(dag_id, {"name": "airflow", "dag_id": dag_id, **options})
+
+
+def test_a_dag_is_asked_and_its_words_are_heard(child, airflow, caplog):
+    heard, question = [], str(uuid.uuid4())
+    with caplog.at_level(logging.INFO):
+        answer = child("wind").ask({"n": 4}, handle_monitor_message=heard.append, question_uuid=question, timeout=120)
+    assert answer == {"output_values": 8, "output_manifest": None}
+    assert heard == [{"status": "on"}, {"progress": 0.5}]
+    lines = [(line.name, line.levelname, line.getMessage()) for line in caplog.records]
+    assert ("app.wind", "WARNING", "[wind] it blows") in lines
+    again = child("wind").ask({"n": 4}, question_uuid=question, timeout=120)
+    assert again == answer
+    assert [run for run in airflow.runs("wind") if question in run] == [f"question-{question}"]
+
+
+def test_what_an_app_raises_there_is_raised_here(child):
+    with pytest.raises(Exception, match=r"^-1 is negative\n\nThe following traceback was captured") as caught:
+        child("wind").ask({"n": -1}, timeout=120)
+    assert type(caught.value).__name__ == "OutOfWind"
+
+
+def test_input_that_breaks_the_twine_there_names_child_and_strand(child):
+    with pytest.raises(InputInvalid, match=r"^child 'wind', input_values.n: 'high' is not a number"):
+        child("wind").ask({"n": "high"}, timeout=120, max_retries=3)
+
+
+def test_a_question_whose_time_is_up_is_stopped_there(child, airflow, tmp_path, wait_until_gone):
+    question = str(uuid.uuid4())
+    with pytest.raises(TimeoutError, match=r"^Child 'wind' did not answer within 20 s"):
+        child("wind").ask({"pid": str(tmp_path / "pid")}, question_uuid=question, timeout=20)
+    assert airflow.runs("wind")[f"question-{question}"] == "failed"
+    wait_until_gone(int((tmp_path / "pid").read_text()), limit=30)
+
+
+def test_a_dag_of_several_tasks_says_which_one_answers(child):
+    assert child("two", task_id="second").ask({"n": 4}, timeout=120)["output_values"] == 5
+    with pytest.raises(
+        QuestionNotDelivered, match=r"which task of the DAG 'two' answers is not clear; it ran first, s"
+    ):
+        child("two").ask({"n": 4}, timeout=120)
+
+
+def test_a_task_that_returns_no_outputs_is_told(child):
+    with pytest.raises(QuestionNotDelivered, match=r"the task 'first' of the DAG 'two' has returned no outputs"):
+        child("two", task_id="first").ask({"n": 4}, timeout=120)
+
+
+def test_a_task_that_is_not_ours_fails_with_its_place(child):
+    with pytest.raises(
+        RunFailed, match=r"^Child 'broken': The run 'question-.*' of the DAG 'broken' has failed in the"
+    ):
+        child("broken").ask({"n": 4}, timeout=120)
+
+
+def test_a_paused_dag_is_told_at_once(child):
+    with pytest.raises(QuestionNotDelivered, match=r"the DAG 'paused' is paused, and would not run. Unpause it"):
+        child("paused").ask({"n": 4}, timeout=30)
+
+
+def test_a_dag_that_is_not_there_is_told(child):
+    with pytest.raises(ServiceNotFound, match="has no DAG 'calm'"):
+        child("calm").ask({"n": 4}, timeout=30, max_retries=3)
+
+
+def test_a_wrong_password_is_told_without_it(child, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_API_PASSWORD", "sesame, open")
+    with pytest.raises(QuestionNotDelivered, match=r"refused POST http.*/auth/token with status 401") as caught:
+        child("wind").ask({"n": 4}, timeout=30)
+    assert "sesame" not in str(caught.value)
+
+
+def test_credentials_must_be_in_the_environment(child, monkeypatch):
+    monkeypatch.delenv("AIRFLOW_API_PASSWORD")
+    with pytest.raises(InvalidInputException, match="Set AIRFLOW_API_TOKEN, or AIRFLOW_API_USERNAME"):
+        child("wind").ask({"n": 4}, timeout=30)

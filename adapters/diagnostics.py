@@ -161,11 +161,9 @@ def save(
 
 def _unused(url: str, name: str) -> str:
     """Return the folder of a new bundle: a run that is tried again under its name gets one for each try."""
-    for number in itertools.count(1):
-        folder = storage.join(url, name if number == 1 else f"{name}-{number}")
-        if not storage.exists(folder):
-            return folder
-    raise AssertionError  # itertools.count has no end
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    folders = (storage.join(url, name) for name in names)
+    return next(folder for folder in folders if not storage.exists(folder))
 
 
 class _Writer:
@@ -207,16 +205,22 @@ class _Writer:
 
     def _copy_input(self, file: tuple[str, tuple[str, str]]) -> None:
         name, (location, digest) = file
+        shown = self._scrub.text(location)
         with contextlib.ExitStack() as stack:
-            if storage.is_local(location):
-                path = storage.local_path(location)
-            else:
-                path = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fairlead-copy-"))) / "file"
-                storage.fetch(location, path)
-            if storage.digest_local(path) != digest:
+            try:
+                if storage.is_local(location):
+                    path = storage.local_path(location)
+                else:
+                    path = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fairlead-copy-"))) / "file"
+                    storage.fetch(location, path)
+                found = storage.digest_local(path)
+            except (OSError, StorageFailed) as error:  # the app may have removed it; the rest is worth having
                 self._warnings.append(
-                    f"{self._scrub.text(location)} has changed since the run began; so it was copied."
+                    f"{shown} could not be copied into the diagnostics: {self._scrub.text(str(error))}"
                 )
+                return
+            if found != digest:
+                self._warnings.append(f"{shown} has changed since the run began, and was copied as it is now.")
             storage.put(path, storage.join(self._folder, name))
         self._names.append(name)
 

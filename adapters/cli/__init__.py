@@ -236,7 +236,7 @@ def replay(url: str, *, app: str | None, output_dir: Path | None, pdb: bool, tim
     result cache is not asked, and nothing gets into it. Standard error says first what is different here, and at the
     end whether the failure is the same, another or gone. Exit codes are those of fairlead run.
     """
-    with exits.exiting(as_json=False) as on_signal:
+    with exits.exiting(as_json=False, tail=False) as on_signal:
         from fairlead.adapters.cli.replay import replayed
 
         outcome, strangers = replayed(url, app, output_dir, debug=pdb, timeout=timeout, on_signal=on_signal)

@@ -68,6 +68,8 @@ def replayed(
         show_replay(_summary(unit), _differences(unit, app, seconds))
         host = TerminalHost(unit.name, timeout=seconds)
         on_signal.append(host.cancel)
+        if debug and (record.get("error") or {}).get("type") == "AppKilled":
+            host.log(logging.WARNING, "A signal ended the app's process then; what runs in this one may end it now.")
         try:
             # A bar would be drawn over what is typed in the debugger.
             with contextlib.nullcontext() if debug else host, output_to_stderr():
@@ -94,7 +96,7 @@ def compared(before: Mapping[str, Any] | None, now: Mapping[str, Any] | None) ->
     if before is None:
         return "It ends well, as the recorded run did." if now is None else "It fails; the recorded run ended well."
     if now is None:
-        return f"The failure is gone: the recorded run ended with {_told(before)}"
+        return f"The failure is gone: the recorded run ended with {before.get('type')}."
     if _nature(before) != _nature(now):
         return f"It fails in another way: the recorded run ended with {_told(before)}"
     if before.get("message") != now.get("message"):
@@ -130,16 +132,15 @@ def _summary(unit: RecordedApp) -> str:
     if not record:
         return f"Running {unit.name} with what is in {unit.bundle.url}, which does not say of which run it is."
     run = record["run"]
-    return (
-        f"Running {unit.name} again: run {run['id']}, attempt {run['attempt']}, which ended at {record['ended']} "
-        + (f"with {_told(record['error'])}" if record["error"] else "well.")
-    )
+    return f"Running {unit.name} again: run {run['id']}, attempt {run['attempt']}, of {record['ended']}"
 
 
 def _differences(unit: RecordedApp, app: str | None, seconds: float | None) -> dict[str, str]:
     """Return what is to be known of the run before it begins, by its name."""
     record = unit.bundle.record
     facts = {"analysis": str(record["analysis_id"])} if "analysis_id" in record else {}
+    if record:
+        facts["ended"] = _told(record["error"]) if record["error"] else "well"
     facts["source"] = _source(unit, app)
     if "python" in record:
         same = record["python"] == platform.python_version()
@@ -158,11 +159,11 @@ def _differences(unit: RecordedApp, app: str | None, seconds: float | None) -> d
 
 def _source(unit: RecordedApp, app: str | None) -> str:
     if app is None:
-        changed = unit.bundle.record.get("source") not in {None, source_tree(unit.folder)}
+        changed = unit.bundle.record.get("source") not in {None, source_tree(unit.root)}
         return "as it was at the end of the run; it changed while it ran" if changed else "as then"
     if not unit.bundle.folder.joinpath(SOURCE).is_dir():
         return f"{unit.folder}; that of the recorded run is not known"
-    names = changed_source(unit.bundle, unit.folder)
+    names = changed_source(unit.bundle, unit.root)
     return f"{unit.folder}" + (f", which differs in {_listed(names)}" if names else ", as then")
 
 

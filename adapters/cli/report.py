@@ -137,11 +137,11 @@ def _indented(console: Console, content: RenderableType) -> None:
 
 def _facts(console: Console, facts: Mapping[str, str | None]) -> None:
     """Show what people copy: never wrapped."""
-    if any(facts.values()):
+    known = {name: value for name, value in facts.items() if value}
+    if known:
         console.print()
-    for name, value in facts.items():
-        if value:
-            console.print(Text.assemble((f"{name:{max(map(len, facts))}}  ", "dim"), value), soft_wrap=True)
+    for name, value in known.items():
+        console.print(Text.assemble((f"{name:{max(map(len, known))}}  ", "dim"), value), soft_wrap=True)
 
 
 def _lines(console: Console, heading: str, lines: Iterable[str]) -> None:

@@ -29,7 +29,7 @@ from fairlead.adapters.twine.contract import MANIFEST_STRANDS
 from fairlead.adapters.twine.encoding import to_json
 from fairlead.adapters.twine.manifests import plain_url
 from fairlead.adapters.twine.sources import load_json
-from fairlead.adapters.twine.unit import INPUT_STRANDS, TwineApp, TwineWork
+from fairlead.adapters.twine.unit import INPUT_STRANDS, TwineApp, TwineWork, environment_files
 from fairlead.adapters.unit import Description, Produced
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def describe(work: TwineWork, call: Call, *, copied: bool) -> Description:
         documents=documents,
         files=files,
         source=root,
-        secrets=_credentials(work.twine.raw),
+        secrets=_credentials(work.twine.raw, work.environment_files),
         facts={
             "app": work.app.app,
             "analysis_id": call.payload["analysis_id"],
@@ -77,14 +77,23 @@ def describe(work: TwineWork, call: Call, *, copied: bool) -> Description:
 
 def _source(work: TwineWork) -> tuple[Path, str]:
     """Return the folder of all that counts as an app's source, and where in it the app is."""
-    return work.app.folder, ""
+    return work.located.root, work.located.inside
+
+
+def _configured(app: TwineApp) -> Mapping[str, Any]:
+    """Return the strands that an app is configured with, as far as they can be found."""
+    try:
+        return app.settings(app.locate())
+    except ContractError:
+        return app.arguments
 
 
 def describe_inputs(app: TwineApp, inputs: Mapping[str, Any]) -> Description:
     """Describe what was to be run and was refused: the strands as they were given, as far as they can be read."""
     documents: dict[str, Any] = {}
+    configured = _configured(app)
     for strand in INPUT_STRANDS:
-        source = inputs.get(strand, app.configuration.get(strand))
+        source = inputs.get(strand, configured.get(strand))
         if source is None:
             continue
         try:
@@ -95,7 +104,8 @@ def describe_inputs(app: TwineApp, inputs: Mapping[str, Any]) -> Description:
         except ContractError:
             continue  # what is wrong with it is in the error, which is in the bundle, too
     try:
-        secrets = _credentials(app.load().raw)
+        located = app.locate()
+        secrets = _credentials(app.load().raw, environment_files(located))
     except ContractError:
         secrets = {}
     return Description(
@@ -107,9 +117,17 @@ def describe_inputs(app: TwineApp, inputs: Mapping[str, Any]) -> Description:
     )
 
 
-def _credentials(contract: Mapping[str, Any]) -> dict[str, str]:
+def _credentials(contract: Mapping[str, Any], files: list[str]) -> dict[str, str]:
+    """Return the values of an app's credentials, those in its ``.env`` files included."""
+    known: dict[str, str | None] = {}
+    if files:
+        import dotenv
+
+        for file in files:
+            known |= dotenv.dotenv_values(file)
+    known |= os.environ
     names = [credential["name"] for credential in contract.get("credentials", ())]
-    return {name: os.environ[name] for name in names if name in os.environ}
+    return {name: value for name in names if (value := known.get(name))}
 
 
 def _can_be_copied(key: str, dataset: Mapping[str, Any]) -> bool:
@@ -179,8 +197,13 @@ class RecordedApp:
 
     @property
     def folder(self) -> Path:
-        """The folder of the source that will run."""
+        """The folder of the app that will run."""
         return self._app.folder
+
+    @property
+    def root(self) -> Path:
+        """The folder of all that counts as its source."""
+        return self._app.locate().root
 
     def bind(self, inputs: Mapping[str, Any]) -> RecordedWork:
         """See `Unit.bind`; the ``inputs`` must be empty."""
@@ -190,7 +213,7 @@ class RecordedApp:
         declared = [child["key"] for child in self._app.load().raw.get("children", ())]
         app = self._app
         if declared:
-            app = TwineApp(app.app, **{"children": recorded_children(declared, self.questions)})
+            app = TwineApp(app.app, children=recorded_children(declared, self.questions))
         try:
             work = app.bind(recorded)
         except InputInvalid as error:
@@ -198,6 +221,8 @@ class RecordedApp:
         for strand in MANIFEST_STRANDS:
             if strand in work.strands:
                 self._compare(strand, recorded[strand], work.strands[strand])
+        # What is run again is delivered nowhere: those outputs are there, or must not be.
+        work = dataclasses.replace(work, output_location=None)
         return RecordedWork(work, self.bundle.record.get("analysis_id"))
 
     def describe(self, inputs: Mapping[str, Any]) -> Description:
@@ -263,8 +288,15 @@ class RecordedWork:
         return self.work.is_unchanged()
 
     def locate(self, outputs: Mapping[str, Any], files: str) -> dict[str, Any]:
-        """See `Work.locate`."""
-        return self.work.locate(outputs, files)
+        """See `Work.locate`; also what the app itself wants delivered stays."""
+        kept = dict(outputs)
+        if "output_manifest" in kept:
+            datasets = {
+                key: {name: value for name, value in dataset.items() if name != "uploaded"}
+                for key, dataset in kept["output_manifest"]["datasets"].items()
+            }
+            kept["output_manifest"] = kept["output_manifest"] | {"datasets": datasets}
+        return self.work.locate(kept, files)
 
 
 def changed_source(bundle: Bundle, folder: Path) -> list[str]:

@@ -147,8 +147,8 @@ class TwineApp:
             problems += found
         children = settings["children"]
         problems += twine.children_problems(children or [])
-        environment_files = _environment_files(located)
-        problems += twine.credential_problems({*os.environ, *_names_in(environment_files)})
+        env_files = environment_files(located)
+        problems += twine.credential_problems({*os.environ, *_names_in(env_files)})
         if problems:
             raise InputInvalid(problems)
         return TwineWork(
@@ -160,7 +160,7 @@ class TwineApp:
             children_identity=children_identity(children),
             output_location=settings["output_location"],
             signed_urls=bool(settings["use_signed_urls_for_output_datasets"]),
-            environment_files=environment_files,
+            environment_files=env_files,
             source=_source(located, self.app),
             start=start,
         )
@@ -307,7 +307,7 @@ def _source(located: AppLocation, app: str) -> str:
         raise AppInvalid(Problem(app, reason, "readable files", "Mend or remove it.")) from error
 
 
-def _environment_files(located: AppLocation) -> list[str]:
+def environment_files(located: AppLocation) -> list[str]:
     """Return the ``.env`` files beside the app and its configuration."""
     return [str(root / ".env") for root in located.roots if (root / ".env").is_file()]
 

@@ -12,6 +12,8 @@ import pytest
 
 pytest.importorskip("airflow")
 
+from airflow.sdk.exceptions import AirflowTaskTimeout
+
 from fairlead.adapters.errors import Cancelled
 from fairlead.operators import TwineAppOperator
 
@@ -94,6 +96,37 @@ def test_on_kill_returns_when_everything_has_ended(apps, tmp_path, context, wait
     wait_until_gone(pids["app"], pids["grandchild"], limit=0)
     task.join()
     assert len(errors) == 1
+
+
+def test_a_task_that_passes_its_time_limit_leaves_diagnostics_if_they_are_asked_for(apps, tmp_path, context):
+    os.mkfifo(tmp_path / "pids")
+    values = {"pids": str(tmp_path / "pids"), "polite": True}
+    operator = TwineAppOperator(
+        task_id="stuck",
+        app=apps / "stuck",
+        input_values=values,
+        cache=tmp_path / "cache",
+        diagnostics=tmp_path / "left",
+    )
+
+    def time_is_up():
+        (tmp_path / "pids").read_text()  # the app has come so far
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGALRM)
+
+    def end(_number, _frame):
+        raise AirflowTaskTimeout
+
+    previous = signal.signal(signal.SIGALRM, end)  # as Airflow's own timeout does
+    try:
+        clock = threading.Thread(target=time_is_up)
+        clock.start()
+        with pytest.raises(AirflowTaskTimeout):
+            operator.execute(context)
+        clock.join()
+    finally:
+        signal.signal(signal.SIGALRM, previous)
+    (record,) = (tmp_path / "left").glob("*/run.json")
+    assert json.loads(record.read_text())["error"]["type"] == "Cancelled"
 
 
 def test_on_kill_of_a_task_that_has_not_started_does_nothing(apps):

@@ -315,6 +315,22 @@ def run(analysis):
     assert all("has changed since the run began" in message for message in warned)
 
 
+def test_a_file_that_the_app_has_removed_costs_no_more_than_itself(crash, make_app, tmp_path, weather):
+    source = """
+import os
+
+def run(analysis):
+    os.remove(next(iter(analysis.input_manifest.get_dataset("weather"))).local_path)
+    raise ValueError
+"""
+    host = RecordingHost()
+    wish = Diagnostics(str(tmp_path / "b"), copy_datasets=True)
+    app = make_app(source, TWINE)
+    _, files = crash(app, wish, host=host, input_manifest={"datasets": {"weather": str(weather)}})
+    assert len([name for name in files if name.startswith("input_manifest_datasets/weather/")]) == 1
+    assert len([message for _, _, message in host.lines if "could not be copied into the diagnostics" in message]) == 1
+
+
 def test_a_dataset_whose_key_is_no_name_of_a_folder_is_not_copied(crash, failing, tmp_path, weather):
     wish = Diagnostics(str(tmp_path / "b"), copy_datasets=True)
     datasets = {"weather": str(weather), "..": str(weather), "a/b": str(weather)}
@@ -520,20 +536,22 @@ def test_a_bundle_is_a_fixture_for_the_apps_tests(crash, failing, root, weather)
 
 
 def test_a_bundle_that_an_octue_service_has_left_is_a_fixture_too(tmp_path):
+    far = f"memory://{os.urandom(8).hex()}/x"
+    storage.write_bytes(f"{far}/b.csv", b"2")
     bundle = tmp_path / "d5d4c8a0-5c5e-4f0a-9d7f-0f6d9e0c3f3e"
     copy = bundle / "input_manifest_datasets" / "weather"
     copy.mkdir(parents=True)
     (copy / "a.csv").write_text("1")
     (bundle / "input_values.json").write_text("[1]")
     dataset = {"path": "gs://bucket/weather", "files": ["gs://bucket/weather/a.csv"], "name": "weather", "tags": {}}
-    manifest = {"id": "d5d4c8a0-5c5e-4f0a-9d7f-0f6d9e0c3f3e", "datasets": {"weather": dataset, "far": "gs://bucket/x"}}
+    manifest = {"id": "d5d4c8a0-5c5e-4f0a-9d7f-0f6d9e0c3f3e", "datasets": {"weather": dataset, "far": far}}
     (bundle / "input_manifest.json").write_text(json.dumps(manifest))
     _, _, values, found, _ = load_test_fixture_from_diagnostics(bundle)
     assert values == [1]
     assert found.id == manifest["id"]
     (file,) = found.get_dataset("weather").files
     assert Path(file.local_path).read_text() == "1"
-    assert found.get_dataset("far").path == "gs://bucket/x"
+    assert [file.name for file in found.get_dataset("far").files] == ["b.csv"]
 
 
 def test_a_fixture_that_is_not_there_is_told(tmp_path):

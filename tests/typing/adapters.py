@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, assert_type
 
 from fairlead.adapters.cache import Entry, ResultCache
+from fairlead.adapters.diagnostics import Diagnostics, requested
 from fairlead.adapters.errors import ContractError, FairleadError, Problem
 from fairlead.adapters.fingerprint import fingerprint
 from fairlead.adapters.host import Host
@@ -27,6 +28,9 @@ isolations: list[Isolation] = [ChildProcess(silence_limit=60, on_silence="stop")
 cache = ResultCache("s3://bucket/results")
 outcome = perform(app, {"input_values": {"height": 90}}, host, cache=cache, isolation=isolations[0], refresh=True)
 assert_type(outcome, Outcome)
+wish = requested({"url": "s3://bucket/left", "when": "always"})
+assert_type(wish, Diagnostics | None)
+perform(app, {}, host, cache=cache, isolation=isolations[0], diagnostics=Diagnostics("left", copy_datasets=True))
 assert_type(outcome.outputs, Mapping[str, Any])
 assert_type(outcome.files, tuple[StoredFile, ...])
 assert_type(cache.lookup(outcome.fingerprint), Entry | None)

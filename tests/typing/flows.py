@@ -14,6 +14,7 @@ wind = twine_task(
     timeout=600,
     silence_limit=60,
     on_silence="stop",
+    diagnostics={"url": "s3://bucket/left", "copy_datasets": True},
     result_storage="s3-bucket/results",
 )
 assert_type(wind, Task[..., dict[str, Any]])

@@ -17,6 +17,7 @@ with DAG("study", schedule=None):
         silence_limit=60,
         on_silence="stop",
         output_limit=None,
+        diagnostics="s3://bucket/left/{{ dag.dag_id }}",
         retries=2,
         execution_timeout=timedelta(minutes=10),
     )

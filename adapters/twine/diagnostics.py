@@ -35,6 +35,7 @@ from fairlead.adapters.unit import Description, Produced
 if TYPE_CHECKING:
     from fairlead.adapters.isolation.protocol import Call
     from fairlead.adapters.twine.children import ChildEmulator
+    from fairlead.adapters.twine.configuration import AppLocation
     from fairlead.adapters.twine.resources import Manifest
 
 _MOST_NAMED = 3
@@ -42,13 +43,32 @@ _MOST_NAMED = 3
 
 def describe(work: TwineWork, call: Call, *, copied: bool) -> Description:
     """Describe a run: its strands, its source, and files to copy if that is wanted."""
-    root, inside = _source(work)
+    return describe_analysis(
+        call.payload["analysis_id"],
+        work.strands,
+        app=work.app.app,
+        located=work.located,
+        source=work.source,
+        secrets=credentials(work.twine.raw, work.environment_files),
+        copied=copied,
+    )
+
+
+def describe_analysis(
+    analysis_id: str,
+    strands: Mapping[str, Any],
+    *,
+    app: str,
+    located: AppLocation | None,
+    source: str | None,
+    secrets: Mapping[str, str],
+    copied: bool,
+) -> Description:
+    """Describe an analysis by its bound strands; an app that is no folder is not ``located`` and has no ``source``."""
     documents: dict[str, Any] = {}
     files: dict[str, tuple[str, str]] = {}
     unsigned: list[str] = []
-    for strand, bound in work.strands.items():
-        if strand not in INPUT_STRANDS:
-            continue
+    for strand, bound in strands.items():
         document = bound
         if strand in MANIFEST_STRANDS:
             datasets = {
@@ -60,24 +80,19 @@ def describe(work: TwineWork, call: Call, *, copied: bool) -> Description:
             document = bound | {"datasets": datasets}
         documents[f"{strand}.json"] = document
     return Description(
-        name=call.payload["analysis_id"],
+        name=analysis_id,
         documents=documents,
         files=files,
-        source=root,
-        secrets=_credentials(work.twine.raw, work.environment_files),
+        source=located.root if located else None,
+        secrets=secrets,
         facts={
-            "app": work.app.app,
-            "analysis_id": call.payload["analysis_id"],
-            "inside": inside,
-            "source": work.source,
+            "app": app,
+            "analysis_id": analysis_id,
+            "inside": located.inside if located else "",
+            "source": source,
             "without_signature": unsigned,
         },
     )
-
-
-def _source(work: TwineWork) -> tuple[Path, str]:
-    """Return the folder of all that counts as an app's source, and where in it the app is."""
-    return work.located.root, work.located.inside
 
 
 def _configured(app: TwineApp) -> Mapping[str, Any]:
@@ -105,7 +120,7 @@ def describe_inputs(app: TwineApp, inputs: Mapping[str, Any]) -> Description:
             continue  # what is wrong with it is in the error, which is in the bundle, too
     try:
         located = app.locate()
-        secrets = _credentials(app.load().raw, environment_files(located))
+        secrets = credentials(app.load().raw, environment_files(located))
     except ContractError:
         secrets = {}
     return Description(
@@ -117,7 +132,7 @@ def describe_inputs(app: TwineApp, inputs: Mapping[str, Any]) -> Description:
     )
 
 
-def _credentials(contract: Mapping[str, Any], files: list[str]) -> dict[str, str]:
+def credentials(contract: Mapping[str, Any], files: list[str]) -> dict[str, str]:
     """Return the values of an app's credentials, those in its ``.env`` files included."""
     known: dict[str, str | None] = {}
     if files:

@@ -116,7 +116,8 @@ def _bind_dataset(
     elif dataset.get("files") or _is_declared_empty(dataset, folder):
         folders = _Folders()
         files = [
-            _file(file, f"{place}.files[{i}]", folder, base, folders, problems) for i, file in enumerate(dataset["files"])
+            _file(file, f"{place}.files[{i}]", folder, base, folders, problems)
+            for i, file in enumerate(dataset["files"])
         ]
     else:
         stored, files = _listing(folder, place, problems) if not problems else ({}, [])
@@ -174,9 +175,7 @@ def _is_declared_empty(dataset: Mapping[str, Any], folder: str | None) -> bool:
     return dataset.get("files") is not None and folder is not None and not storage.exists(folder)
 
 
-def _listing(
-    folder: str | None, place: str, problems: list[Problem]
-) -> tuple[Mapping[str, Any], list[dict[str, Any]]]:
+def _listing(folder: str | None, place: str, problems: list[Problem]) -> tuple[Mapping[str, Any], list[dict[str, Any]]]:
     """Return what is stored about a dataset, and every file in its folder with what is stored about it."""
     if folder is None:
         problems.append(Problem(place, "has neither 'path' nor any 'files'", "one of them", "Give the folder's path."))

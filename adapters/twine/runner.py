@@ -12,27 +12,34 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import json
 import logging
 import os
 import uuid
 from collections.abc import Callable, Generator, Mapping, Sequence
 from types import ModuleType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
-from fairlead.adapters import compat
+from fairlead.adapters import compat, events
 from fairlead.adapters.isolation.plain_modules import modules_of
 from fairlead.adapters.isolation.process_state import preserved
 from fairlead.adapters.twine.analysis import VALUES_STRANDS, Analysis
 from fairlead.adapters.twine.children import Child
 from fairlead.adapters.twine.configuration import ServiceConfiguration, locate_app
 from fairlead.adapters.twine.resources import Dataset, Manifest
+from fairlead.adapters.twine.run_record import RunRecord
 from fairlead.adapters.twine.twined import Twine, exceptions
 from fairlead.adapters.twine.worker import entry_point, perform_analysis
 
 App = Callable[[Analysis], object]
 _RUN_IDS = uuid.UUID("6f1b7f5e-7d3c-5f0e-9f60-0d8b3c2b7a11")
 """The namespace of ids that are made of names."""
+_SAVED: dict[str, Literal["crash", "always"] | None] = {
+    "SAVE_DIAGNOSTICS_OFF": None,
+    "SAVE_DIAGNOSTICS_ON_CRASH": "crash",
+    "SAVE_DIAGNOSTICS_ON": "always",
+}
 
 
 class Runner:
@@ -132,8 +139,8 @@ class Runner:
         *,
         children: Any = None,
         save_diagnostics: str = "SAVE_DIAGNOSTICS_ON_CRASH",
-        originator_question_uuid: str | None = None,
-        originator: str | None = None,
+        originator_question_uuid: str | None = None,  # noqa: ARG002 (documented, and of no use here)
+        originator: str | None = None,  # noqa: ARG002
     ) -> Analysis:
         """Run an analysis, and return it with its outputs checked.
 
@@ -153,15 +160,60 @@ class Runner:
 
         Raises:
             TwineException: the configuration, an input or an output breaks the contract.
+            ValueError: there is no such way to save diagnostics.
             Exception: whatever the app raises.
         """
-        with preserved(), _logged(analysis_log_level, analysis_log_handler):
+        if save_diagnostics not in _SAVED:
+            msg = f"save_diagnostics is {save_diagnostics!r}; choose one of {', '.join(_SAVED)}"
+            raise ValueError(msg)
+        with preserved(), _logged(analysis_log_level, analysis_log_handler), contextlib.ExitStack() as stack:
+            record = None
+            when = _SAVED[save_diagnostics] if allow_save_diagnostics_data_on_crash else None
+            if self.diagnostics_cloud_path is not None and when is not None:
+                record = stack.enter_context(self._recorded(when, input_values, input_manifest))
+                handle_monitor_message = record.monitor(handle_monitor_message)
             analysis = self._analysis(analysis_id, input_values, input_manifest, children, handle_monitor_message)
-            with self._loaded() as app:  # once the credentials are there, which apps read when they are imported
-                perform_analysis(app, analysis, where=str(self.app_source))
-                if not analysis.finalised:
-                    analysis.finalise()
+            try:
+                self._perform(analysis, record)
+            except Exception as error:
+                if record:
+                    record.end(analysis.id, error, sent_messages)
+                raise
+            if record:
+                record.end(analysis.id, None, sent_messages)
             return analysis
+
+    def _perform(self, analysis: Analysis, record: RunRecord | None) -> None:
+        """Run the app on an analysis, and check what it has made."""
+        for key, child in (analysis.children or {}).items():
+            if record:
+                child.on_answered = functools.partial(_write_down, record, key)
+        with self._loaded() as app:  # once the credentials are there, which apps read when they are imported
+            perform_analysis(app, analysis, where=str(self.app_source))
+            if not analysis.finalised:
+                analysis.finalise()
+
+    @contextlib.contextmanager
+    def _recorded(self, when: Literal["crash", "always"], *inputs: Any) -> Generator[RunRecord]:
+        """Write down what a run says, for diagnostics."""
+        sources = dict(zip(("input_values", "input_manifest"), inputs, strict=True))
+        sources |= {"configuration_values": self.configuration_values}
+        sources |= {"configuration_manifest": self.configuration_manifest}
+        is_folder = isinstance(self.app_source, str | os.PathLike)
+        record = RunRecord(
+            str(self.diagnostics_cloud_path),
+            when,
+            twine=self.twine,
+            sources={strand: source for strand, source in sources.items() if source is not None},
+            app=os.fspath(self.app_source) if is_folder else getattr(self.app_source, "__name__", "app"),
+            located=locate_app(self.app_source) if is_folder else None,
+        )
+        logging.getLogger().addHandler(record)
+        try:
+            yield record
+        finally:
+            logging.getLogger().removeHandler(record)
+            record.close()
 
     def _analysis(
         self,
@@ -247,6 +299,10 @@ def _logged(level: int | str, handler: logging.Handler | None) -> Generator[None
     if handler is not None and handler not in root.handlers:
         root.addHandler(handler)
     yield
+
+
+def _write_down(record: RunRecord, key: str, answered: Mapping[str, Any]) -> None:
+    record.hear(events.question(key, dict(answered["question"]), [*answered["messages"]]))
 
 
 def _manifests(input_manifest: Any, configuration_manifest: Any) -> dict[str, Manifest]:

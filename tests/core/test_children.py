@@ -470,19 +470,20 @@ def test_given_children_stand_before_those_of_the_configuration():
 
 
 def test_a_result_depends_on_what_its_children_are(make_app):
-    app = str(make_app(DOUBLE, NUMBERS))
+    asking = {**NUMBERS, "children": [{"key": "b"}]}
+    app = str(make_app(DOUBLE, asking))
 
-    def identity(**options):
-        backend = {"name": "local", "app": app, **options}
+    def identity(*said, **options):
+        backend = {"name": "local", "app": app, "children": {"b": ChildEmulator(messages=said)}, **options}
         return fingerprint(children_identity({"wind": {"id": "a", "backend": backend}}))
 
     before = identity()
     assert identity(cache="elsewhere") == before
-    with_children = identity(children={"b": ChildEmulator(messages=[])})
-    make_app(DOUBLE, {**NUMBERS, "output_manifest": {"datasets": {}}})
+    with_another_child = identity({"type": "result", "output_values": 1, "output_manifest": None})
+    make_app(DOUBLE, {**asking, "output_manifest": {"datasets": {}}})
     with_another_twine = identity()
-    make_app(DOUBLE + "    # another", NUMBERS)
-    assert len({before, with_children, with_another_twine, identity()}) == 4
+    make_app(DOUBLE + "    # another", asking)
+    assert len({before, with_another_child, with_another_twine, identity()}) == 4
 
 
 def test_a_childs_configuration_counts(make_app):

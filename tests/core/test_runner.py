@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import logging
 import os
+import subprocess
 import sys
 import threading
 import uuid
@@ -265,7 +267,7 @@ def test_output_datasets_are_beside_the_caller_and_go_to_the_output_location(tmp
         with analysis.output_manifest.get_dataset("results") as dataset:
             from fairlead.adapters.twine import Datafile
 
-            with Datafile(os.path.join(dataset.path, "curve.csv"), mode="w") as (datafile, stream):
+            with Datafile(f"{dataset.path}/curve.csv", mode="w") as (datafile, stream):
                 stream.write("1,2")
             dataset.add(datafile)
 
@@ -273,3 +275,81 @@ def test_output_datasets_are_beside_the_caller_and_go_to_the_output_location(tmp
     analysis = Runner(run, twine, output_location=memory).run()
     assert (tmp_path / "results" / "curve.csv").read_text() == "1,2"
     assert analysis.output_manifest.get_dataset("results").path == f"{memory}/{analysis.id}/results"
+
+
+# Diagnostics
+
+
+def crash(analysis):
+    logging.getLogger("any").warning("about to fail")
+    analysis.input_values["n"] = "changed"
+    raise LookupError("no such site")
+
+
+@pytest.fixture
+def bundles(tmp_path):
+    def read():
+        folders = sorted((tmp_path / "bundles").iterdir()) if (tmp_path / "bundles").exists() else []
+        return [{path.name: path.read_text() for path in folder.iterdir() if path.is_file()} for folder in folders]
+
+    return read
+
+
+def test_a_crash_leaves_what_went_in_and_what_was_said(bundles, tmp_path):
+    runner = Runner(crash, NUMBERS, crash_diagnostics_cloud_path=str(tmp_path / "bundles"))
+    with pytest.raises(LookupError):
+        runner.run(input_values={"n": 4}, sent_messages=[{"type": "heartbeat"}])
+    (bundle,) = bundles()
+    assert json.loads(bundle["input_values.json"]) == {"n": 4}
+    assert json.loads(bundle["messages.json"]) == [{"type": "heartbeat"}]
+    assert "about to fail" in bundle["events.ndjson"]
+    assert "no such site" in bundle["run.json"]
+
+
+def test_outputs_that_break_the_contract_leave_diagnostics_too(bundles, tmp_path):
+    runner = Runner(lambda analysis: None, NUMBERS, diagnostics_cloud_path=str(tmp_path / "bundles"))
+    with pytest.raises(exceptions.InvalidValuesContents):
+        runner.run(input_values={"n": 4})
+    assert len(bundles()) == 1
+
+
+@pytest.mark.parametrize(
+    ("app", "arguments", "count"),
+    [
+        (crash, {"save_diagnostics": "SAVE_DIAGNOSTICS_OFF"}, 0),
+        (crash, {"allow_save_diagnostics_data_on_crash": False}, 0),
+        (double, {}, 0),
+        (double, {"save_diagnostics": "SAVE_DIAGNOSTICS_ON"}, 1),
+    ],
+)
+def test_diagnostics_are_left_when_they_are_asked_for(bundles, tmp_path, app, arguments, count):
+    runner = Runner(app, NUMBERS, diagnostics_cloud_path=str(tmp_path / "bundles"))
+    with contextlib.suppress(LookupError):
+        runner.run(input_values={"n": 4}, **arguments)
+    assert len(bundles()) == count
+
+
+def test_another_way_to_save_diagnostics_is_told():
+    with pytest.raises(ValueError, match="SAVE_DIAGNOSTICS_ON_CRASH"):
+        Runner(double, NUMBERS).run(input_values={"n": 4}, save_diagnostics="yes")
+
+
+def test_a_place_that_takes_no_diagnostics_does_not_hide_what_the_app_raised(tmp_path, caplog):
+    (tmp_path / "file").write_text("")
+    runner = Runner(crash, NUMBERS, diagnostics_cloud_path=str(tmp_path / "file" / "below"))
+    with pytest.raises(LookupError, match="no such site"):
+        runner.run(input_values={"n": 4})
+    assert "diagnostics could not be saved" in caplog.text
+
+
+def test_an_app_in_a_folder_is_replayed_from_its_bundle(folder, tmp_path):
+    path = folder(app="def run(analysis): raise LookupError(analysis.input_values)")
+    runner = Runner(str(path), str(path / "twine.json"), diagnostics_cloud_path=str(tmp_path / "bundles"))
+    with pytest.raises(LookupError):
+        runner.run(input_values={"n": 4})
+    (bundle,) = (tmp_path / "bundles").iterdir()
+    (path / "app.py").unlink()
+    command = [Path(sys.executable).with_name("fairlead"), "replay", bundle]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert "LookupError: {'n': 4}" in done.stderr
+    assert "same" in done.stderr

@@ -87,7 +87,10 @@ class Datafile(Labelable, Taggable, Serialisable, Identifiable, Hashable, Filter
         # `name` is in what Octue serialises; a file's name is where it is.
         kwargs.pop("name", None)
         super().__init__(
-            id=id, tags=tags or None, labels=labels or None, immutable_hash_value=kwargs.pop("immutable_hash_value", None)
+            id=id,
+            tags=tags or None,
+            labels=labels or None,
+            immutable_hash_value=kwargs.pop("immutable_hash_value", None),
         )
         location = _location(path)
         if timestamp is not None:
@@ -527,7 +530,9 @@ class _Opened:
         path = self._path()
         if self._writes:
             os.makedirs(os.path.dirname(path), exist_ok=True)
-        self._stream = self._open_hdf5(path) if self._datafile.extension == "hdf5" else open(path, self._mode, **self._options)
+        self._stream = (
+            self._open_hdf5(path) if self._datafile.extension == "hdf5" else open(path, self._mode, **self._options)
+        )
         return self._stream  # type: ignore[no-any-return]  # an h5py.File counts as one
 
     def __exit__(self, error: object, *_: object) -> None:

@@ -145,7 +145,11 @@ class Dataset(Labelable, Taggable, Serialisable, Identifiable, Hashable, Filtera
 
         if path_in_dataset is not None:
             refuse_escape(path_in_dataset, self.path)
-        name = self._add_remotely(datafile, path_in_dataset) if self.exists_in_cloud else self._add(datafile, path_in_dataset)
+        name = (
+            self._add_remotely(datafile, path_in_dataset)
+            if self.exists_in_cloud
+            else self._add(datafile, path_in_dataset)
+        )
         if self._given is not None:
             self._given.add(datafile)
         elif self._known is None:

@@ -50,8 +50,12 @@ def contents(folder: str, *, recursive: bool = True, links_out: bool = False) ->
 def refuse_unfinished(stored: "Record", folder: str) -> None:
     """Raise `InvalidInputException` if an upload to a folder has begun and was not finished."""
     if metadata.UNFINISHED in stored:
-        how_many = stored[metadata.UNFINISHED].get("files", "?") if isinstance(stored[metadata.UNFINISHED], dict) else "?"
-        msg = f"the dataset {folder} is not whole: an upload of {how_many} files to it was not finished; upload it again"
+        how_many = (
+            stored[metadata.UNFINISHED].get("files", "?") if isinstance(stored[metadata.UNFINISHED], dict) else "?"
+        )
+        msg = (
+            f"the dataset {folder} is not whole: an upload of {how_many} files to it was not finished; upload it again"
+        )
         raise InvalidInputException(msg)
 
 

@@ -14,7 +14,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +89,16 @@ def check(host: Host) -> None:
         )
 
 
+def app_raised(error: Exception, plain: Callable[[str], str] = str) -> AppRaised:
+    """Return the error for an exception of an app's; ``plain`` gives names of modules as the app has them."""
+    name = plain(events.qualified_name(type(error)))
+    return AppRaised(
+        plain(f"The app raised {name}: {events.message_of(error)}"),
+        exception=name,
+        traceback=plain(events.format_traceback(error)),
+    )
+
+
 class InProcess:
     """Carries calls out in the calling thread."""
 
@@ -109,12 +119,7 @@ class InProcess:
                 raise workspace.stopped_by from None
             if isinstance(error, ContractError | StorageFailed):
                 raise
-            name = workspace.plain(events.qualified_name(type(error)))
-            raise AppRaised(
-                workspace.plain(f"The app raised {name}: {events.message_of(error)}"),
-                exception=name,
-                traceback=workspace.plain(events.format_traceback(error)),
-            ) from error
+            raise app_raised(error, workspace.plain) from error
         except SystemExit as error:
             raise AppExited(
                 f"The app called sys.exit({error.code!r}) instead of returning.",

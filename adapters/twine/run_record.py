@@ -22,7 +22,8 @@ from fairlead.adapters import events
 from fairlead.adapters.diagnostics import Diagnostics, Ending, save
 from fairlead.adapters.fingerprint import source_tree
 from fairlead.adapters.host import LoggingHost
-from fairlead.adapters.isolation import InProcess
+from fairlead.adapters.isolation.in_process import InProcess, app_raised
+from fairlead.adapters.twine.analysis import contract_error
 from fairlead.adapters.twine.contract import Twine
 from fairlead.adapters.twine.diagnostics import credentials, describe_analysis
 from fairlead.adapters.twine.unit import TwineApp, bind_strand
@@ -119,7 +120,7 @@ class RunRecord(logging.Handler):
             fingerprint=None,
             start=self._start,
             events=Path(self._path),
-            error=error,
+            error=None if error is None else contract_error(error) or app_raised(error),
         )
         save(self._wish, ending, describe, logger.log)
 

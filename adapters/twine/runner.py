@@ -199,14 +199,15 @@ class Runner:
         sources = dict(zip(("input_values", "input_manifest"), inputs, strict=True))
         sources |= {"configuration_values": self.configuration_values}
         sources |= {"configuration_manifest": self.configuration_manifest}
-        is_folder = isinstance(self.app_source, str | os.PathLike)
+        source = self.app_source
+        folder = os.fspath(source) if isinstance(source, str | os.PathLike) else None
         record = RunRecord(
             str(self.diagnostics_cloud_path),
             when,
             twine=self.twine,
             sources={strand: source for strand, source in sources.items() if source is not None},
-            app=os.fspath(self.app_source) if is_folder else getattr(self.app_source, "__name__", "app"),
-            located=locate_app(self.app_source) if is_folder else None,
+            app=folder or getattr(source, "__name__", "app"),
+            located=locate_app(folder) if folder else None,
         )
         logging.getLogger().addHandler(record)
         try:

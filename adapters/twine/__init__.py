@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from fairlead.adapters.twine.resources import Datafile as Datafile
     from fairlead.adapters.twine.resources import Dataset as Dataset
     from fairlead.adapters.twine.resources import Manifest as Manifest
+    from fairlead.adapters.twine.runner import Runner as Runner
     from fairlead.adapters.twine.unit import TwineApp as TwineApp
 
 __getattr__ = attributes(
@@ -21,8 +22,9 @@ __getattr__ = attributes(
         "Datafile": "resources",
         "Dataset": "resources",
         "Manifest": "resources",
+        "Runner": "runner",
         "Twine": "contract",
         "TwineApp": "unit",
     },
 )
-__all__ = ["Analysis", "Datafile", "Dataset", "Manifest", "Twine", "TwineApp"]
+__all__ = ["Analysis", "Datafile", "Dataset", "Manifest", "Runner", "Twine", "TwineApp"]

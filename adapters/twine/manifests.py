@@ -13,7 +13,7 @@ import os
 import posixpath
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from fairlead.adapters.errors import Problem
 from fairlead.adapters.schemas import shown
 from fairlead.adapters.twine.encoding import from_json, to_json
 from fairlead.adapters.twine.exceptions import InvalidInputException, OctueSDKException
-from fairlead.adapters.twine.resources import listing, metadata
+from fairlead.adapters.twine.resources import cloud, listing, metadata
 from fairlead.adapters.twine.resources.datafile import Datafile
 from fairlead.adapters.twine.resources.label import LabelSet
 from fairlead.adapters.twine.resources.tag import TagDict
@@ -114,11 +114,7 @@ def _bind_dataset(
         problems.append(Problem(f"{place}.files", found, "a list of files", 'Give ["path"].'))
         files: list[dict[str, Any]] = []
     elif dataset.get("files") or _is_declared_empty(dataset, folder):
-        folders = _Folders()
-        files = [
-            _file(file, f"{place}.files[{i}]", folder, base, folders, problems)
-            for i, file in enumerate(dataset["files"])
-        ]
+        files = _files(list(dataset["files"]), place, folder, base, problems)
     else:
         stored, files = _listing(folder, place, problems) if not problems else ({}, [])
     places: dict[str, str] = {}
@@ -129,12 +125,13 @@ def _bind_dataset(
             remedy = "Give the dataset the 'path' of the folder that holds both."
             problems.append(Problem(place, found, "names that differ", remedy))
         places[name] = location
-        try:
-            file["digest"] = storage.digest(location) if location else ""
-        except (OSError, ValueError) as error:  # ValueError for what no file can be named
-            found = f"cannot read {location}: {getattr(error, 'strerror', None) or 'it is not there'}"
-            remedy = "Check the path and its permissions."
-            problems.append(Problem(f"{place}, file '{name}'", found, "a file", remedy))
+    for file, digest in zip(files, _digests([file["path"] for file in files]), strict=True):
+        if isinstance(digest, str):
+            file["digest"] = digest
+            continue
+        found = f"cannot read {file['path']}: {getattr(digest, 'strerror', None) or 'it is not there'}"
+        remedy = "Check the path and its permissions."
+        problems.append(Problem(f"{place}, file '{file['name']}'", found, "a file", remedy))
     described = {**dataset, **stored}
     return {
         **_description(described, place),
@@ -144,8 +141,45 @@ def _bind_dataset(
     }, problems
 
 
+def _digests(locations: list[str]) -> Iterable[str | Exception]:
+    """Go through the digests of files, or why they have none; several are read at the same time from a store."""
+
+    def digest(location: str) -> str | Exception:
+        try:
+            return storage.digest(location) if location else ""
+        except (OSError, ValueError) as error:  # ValueError for what no file can be named
+            return error
+
+    if all(storage.is_local(location) for location in locations):
+        return map(digest, locations)
+    return listing.at_once(digest, locations)
+
+
+def _files(
+    given: list[Any], place: str, folder: str | None, base: Path | None, problems: list[Problem]
+) -> list[dict[str, Any]]:
+    """Return the files that a manifest names; what is stored about several in a store is asked for at the same time."""
+    folders = _Folders()
+
+    def bind(numbered: tuple[int, Any]) -> tuple[dict[str, Any], list[Problem]]:
+        number, file = numbered
+        found: list[Problem] = []
+        return _file(file, f"{place}.files[{number}]", folder, base, folders, found), found
+
+    remote = any("://" in str(_location(file)) for file in given)
+    answers = list(listing.at_once(bind, enumerate(given)) if remote else map(bind, enumerate(given)))
+    for _, found in answers:
+        problems += found
+    return [file for file, _ in answers]
+
+
+def _location(file: Any) -> Any:
+    """Return where a file of a manifest is said to be."""
+    return (file.get("cloud_path") or file.get("path")) if isinstance(file, Mapping) else file
+
+
 class _Folders:
-    """The local folders of the files that a manifest names; each is looked at once."""
+    """The folders of the files that a manifest names; each is looked at once."""
 
     def __init__(self) -> None:
         self._stored: dict[str, Mapping[str, Any]] = {}
@@ -154,8 +188,12 @@ class _Folders:
     def record(self, location: str) -> Mapping[str, Any] | None:
         """Return what is stored about a file."""
         folder, _, name = location.rpartition("/")
-        if not storage.is_local(location):
+        if cloud.is_url(location):
             return None
+        if cloud.has_metadata(location):
+            known = cloud.look_up(location)
+            if known is None or not known.is_elsewhere:
+                return known.record() if known else None
         if folder not in self._stored:
             self._stored[folder] = metadata.read(folder)["datafiles"]
         return metadata.record_in(self._stored[folder], name)
@@ -180,7 +218,7 @@ def _listing(folder: str | None, place: str, problems: list[Problem]) -> tuple[M
     if folder is None:
         problems.append(Problem(place, "has neither 'path' nor any 'files'", "one of them", "Give the folder's path."))
         return {}, []
-    if f"/{listing.SIGNED}/" not in folder and not storage.is_folder(folder):
+    if not listing.is_signed(folder) and not storage.is_folder(folder):
         is_file = storage.exists(folder)
         remedy = f'Give the folder, or {{"files": ["{folder}"]}}.' if is_file else "Check the path."
         found = f"{folder} is a file, not a folder" if is_file else f"{folder} is not there"
@@ -217,7 +255,7 @@ def _file(
     file = _described(file)
     if isinstance(file, str | os.PathLike):
         file = {"path": os.fspath(file)}
-    path = (file.get("cloud_path") or file.get("path")) if isinstance(file, Mapping) else None
+    path = _location(file) if isinstance(file, Mapping) else None
     if not isinstance(path, str | os.PathLike):
         problems.append(
             Problem(place, f"{shown(file)} is not a file", "a path, or an object with 'path'", "Give its path.")

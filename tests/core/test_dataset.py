@@ -141,6 +141,15 @@ def test_an_objects_name_that_leads_out_of_the_dataset_is_refused(memory, tmp_pa
         del store[f"{prefix}/../../x.csv"]
 
 
+def test_a_dataset_is_where_its_path_says(folder, tmp_path):
+    dataset = Dataset(folder)
+    assert len(dataset) == 2
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "a.csv").write_text("")
+    dataset.path = tmp_path / "other"
+    assert [file.local_path for file in dataset] == [str(tmp_path / "other" / "a.csv")]
+
+
 # What is known
 
 
@@ -150,6 +159,11 @@ def test_stored_metadata_wins_over_arguments(folder):
     assert (dataset.id, dataset.name, dataset.tags, dataset.labels) == (ID, "stored", {"a": 1}, {"l"})
     ignoring = Dataset(folder, name="given", tags={"b": 2}, labels=["g"], ignore_stored_metadata=True)
     assert (ignoring.name, ignoring.tags, ignoring.labels) == ("given", {"b": 2}, {"g"})
+
+
+def test_a_list_of_files_in_the_stored_metadata_is_ignored(folder):
+    store(folder, dataset={"id": ID, "files": ["/etc/passwd"]})
+    assert names(Dataset(folder)) == ["a.csv", "b.csv"]
 
 
 def test_files_have_what_is_stored_in_their_own_folder(folder):
@@ -255,7 +269,21 @@ def test_a_dataset_arrives_with_all_that_is_known(folder, target):
     assert [(file.name, file.tags, file.posix_timestamp) for file in there] == [
         ("a.csv", {"n": 0}, 0), ("b.csv", {"n": 1}, 1),
     ]  # fmt: skip
-    assert sorted(storage.walk(target)) == [".octue", "a.csv", "inner/b.csv"]
+    assert Datafile(f"{target}/inner/b.csv").tags == {"n": 1}
+    assert sorted(storage.walk(target)) == [".octue", "a.csv", "inner/.octue", "inner/b.csv"]
+
+
+def test_an_upload_replaces_what_is_known_of_its_files_only(folder, target):
+    Dataset(folder).upload(target)
+    storage.write_bytes(f"{target}/other.csv", b"")
+    for name in ("other.csv", "inner/b.csv"):
+        other = Datafile(f"{target}/{name}", ignore_stored_metadata=True, tags={"kept": name})
+        other.update_metadata()
+    assert Dataset(target).files.one(name="b.csv").tags == {"kept": "inner/b.csv"}
+    again = Dataset(folder)
+    again.files.one(name="b.csv").tags["n"] = 1
+    again.upload(target)
+    assert [file.tags for file in Dataset(target)] == [{}, {"n": 1}, {"kept": "other.csv"}]
 
 
 def test_a_dataset_comes_back_with_all_that_is_known(folder, memory, tmp_path):
@@ -300,6 +328,14 @@ def test_files_know_where_they_have_been_uploaded_to(folder, memory):
     assert (dataset.path, dataset.name, dataset.exists_in_cloud) == (memory, "ds", True)
 
 
+def test_a_dataset_that_was_uploaded_to_a_folder_is_there(folder, tmp_path):
+    dataset = Dataset(folder)
+    assert dataset.upload(tmp_path / "a" / "b") == dataset.path == str(tmp_path / "a" / "b")
+    assert dataset.name == "ds"
+    assert [file.local_path for file in dataset] == [f"{tmp_path}/a/b/a.csv", f"{tmp_path}/a/b/inner/b.csv"]
+    assert (folder / "a.csv").exists()
+
+
 def test_two_files_of_one_name_are_not_uploaded(folder, memory):
     (folder.parent / "a.csv").write_text("other")
     with pytest.raises(InvalidInputException, match=r"two files of the dataset are named 'a\.csv'"):
@@ -342,7 +378,9 @@ def test_a_signed_dataset_is_read_from_the_web(folder, serve):
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("text", ['{"files": ["/etc/passwd"]}', '{"files": ["s3://other/x"]}', "[]", "{", '{"files": 3}'])
+@pytest.mark.parametrize(
+    "text", ['{"files": ["/etc/passwd"]}', '{"files": ["s3://other/x"]}', "[]", "{", '{"files": 3}']
+)
 def test_a_signed_dataset_can_name_nothing_but_web_addresses(folder, serve, text):
     storage.write_bytes(str(folder / ".signed_metadata_files" / "x"), text.encode())
     url = f"{serve(folder)}/.signed_metadata_files/x?Signature=3"
@@ -403,6 +441,8 @@ def several(tmp_path: Path) -> Path:
 def test_interrupted_uploads_leave_no_dataset_that_looks_complete(several, tmp_path, place, request):
     target = str(tmp_path / "target") if place == "folder" else f"{request.getfixturevalue(place).url}/data/set"
     for after in (1, 2, 4, 8, 9):
+        for file in several.iterdir():  # what has arrived already, and did not change, would not be sent again
+            file.write_text(f"{after} of {file.name}")
         interrupted_upload(several, target, after)
         with pytest.raises(InvalidInputException, match="not whole: an upload of 8 files to it was not finished"):
             Dataset(target)
@@ -410,6 +450,7 @@ def test_interrupted_uploads_leave_no_dataset_that_looks_complete(several, tmp_p
         assert "not whole" in problem.found
     Dataset(several).upload(target)
     assert names(Dataset(target)) == names(Dataset(several))
+    assert Dataset(target).hash_value == Dataset(several).hash_value
 
 
 def test_what_is_being_replaced_does_not_look_complete_either(several, target, monkeypatch):

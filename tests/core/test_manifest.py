@@ -63,7 +63,9 @@ def test_what_is_no_dataset_is_refused():
 
 
 def test_an_unknown_key_is_answered_with_those_there_are(folder):
-    with pytest.raises(InvalidInputException, match=r"unknown dataset 'q' from Manifest. Allowable keys are: \['met'\]"):
+    with pytest.raises(
+        InvalidInputException, match=r"unknown dataset 'q' from Manifest. Allowable keys are: \['met'\]"
+    ):
         Manifest({"met": folder}).get_dataset("q")
 
 

@@ -238,6 +238,75 @@ def test_a_folder_in_a_store_is_the_same_as_one_here(weather):
     storage.remove(root)
 
 
+# What is stored beside files
+
+
+def store(folder: Path, **records: Any) -> None:
+    (folder / ".octue").write_text(json.dumps(records))
+
+
+FILE = {"id": ID, "timestamp": 7, "tags": {"a": 1}, "labels": {"_type": "set", "items": ["b", "a"]}}
+
+
+@pytest.mark.parametrize(
+    "files", [None, ["station.csv"], [{"path": "station.csv", "tags": {"given": 1}}]], ids=["all", "named", "described"]
+)
+def test_what_is_stored_about_files_is_bound_with_them(weather, files):
+    store(weather, datafiles={"station.csv": FILE})
+    described = {"path": weather} if files is None else {"path": weather, "files": files}
+    (station,) = (file for file in bound({"datasets": {"w": described}})["datasets"]["w"]["files"]
+                  if file["name"] == "station.csv")  # fmt: skip
+    assert (station["id"], station["timestamp"], station["tags"], station["labels"]) == (ID, 7, {"a": 1}, ["a", "b"])
+    file = Manifest.from_description({"datasets": bound({"datasets": {"w": described}})["datasets"]})
+    assert file.get_dataset("w").files.one(name="station.csv").posix_timestamp == 7
+
+
+def test_what_is_stored_about_a_dataset_is_bound_with_it(weather):
+    store(weather, dataset={"id": ID, "name": "stored", "tags": {"a": 1}, "labels": ["l"]})
+    dataset = bound({"datasets": {"w": {"path": weather, "name": "given", "tags": {"b": 2}}}})["datasets"]["w"]
+    assert (dataset["id"], dataset["name"], dataset["tags"], dataset["labels"]) == (ID, "stored", {"a": 1}, ["l"])
+
+
+def test_what_is_stored_about_files_is_part_of_their_identity(weather):
+    before = key(bound({"datasets": {"w": weather}}))
+    store(weather, datafiles={"station.csv": {"id": ID}})
+    assert key(bound({"datasets": {"w": weather}})) == before
+    store(weather, datafiles={"station.csv": {"tags": {"a": 1}}})
+    assert key(bound({"datasets": {"w": weather}})) != before
+
+
+@pytest.mark.parametrize(
+    ("record", "field"),
+    [
+        ({"id": "x"}, "id"),
+        ({"tags": {"A": 1}}, "tags"),
+        ({"labels": ["A"]}, "labels"),
+        ({"timestamp": "2020"}, "timestamp"),
+    ],
+)
+def test_what_is_stored_and_cannot_be_used_is_told_with_its_place(weather, record, field):
+    store(weather, datafiles={"station.csv": record})
+    assert [*problems_of({"datasets": {"w": weather}})] == [f"{weather}/.octue, 'station.csv'.{field}"]
+    assert [*problems_of({"datasets": {"w": {"path": weather, "files": ["station.csv"]}}})] == [
+        f"{weather}/.octue, 'station.csv'.{field}"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("part", "where"),
+    [
+        ({"tags": {"A": 1}}, "w.tags"),
+        ({"labels": "A"}, "w.labels"),
+        ({"files": [{"path": "station.csv", "labels": ["a b"]}]}, "w.files[0].labels"),
+        ({"files": [{"path": "station.csv", "timestamp": "2020"}]}, "w.files[0].timestamp"),
+        ({"files": [{"path": "station.csv", "timestamp": 1e300}]}, "w.files[0].timestamp"),
+    ],
+)
+def test_tags_labels_and_times_that_octue_refuses_are_named(weather, part, where):
+    found = problems_of({"datasets": {"w": {"path": weather, **part}}})
+    assert [*found] == [f"input_manifest.datasets.{where}"]
+
+
 # Identity
 
 

@@ -1,13 +1,16 @@
 """Objects in a store: what a store knows of them beside their content, and addresses by which anybody may read them.
 
 What all stores do alike is in ``storage``; here is what S3 and Google Storage add: metadata kept with an object, its
-checksum, and signed addresses. It moves no content.
+checksum, and signed addresses. Where a store does not keep metadata, or has no room for them, they go into the
+``.octue`` file beside the object: see ``metadata``. It does not know of datasets.
 """
 
 import binascii
+import os
 import re
 
-from fairlead.adapters.twine.exceptions import InvalidInputException
+from fairlead.adapters.twine.exceptions import CloudStorageBucketNotFound, InvalidInputException
+from fairlead.adapters.twine.resources import metadata as stored
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,8 +22,11 @@ _S3 = ("s3://", "s3a://")
 _GOOGLE = ("gs://", "gcs://")
 _LIMITS = {_S3: 2_000, _GOOGLE: 8_000}
 """Bytes of metadata that a store keeps with an object."""
-_MD5 = re.compile(r'"?([0-9a-f]{32})"?')
+_ELSEWHERE = {f"{stored.NAMESPACE}sidecar": "true"}
+"""What is kept with an object whose metadata have no room there."""
+_OURS = (*(stored.NAMESPACE + field for field in ("id", "timestamp", "tags", "labels", "sdk_version")), *_ELSEWHERE)
 _HEADER = re.compile(r"x-(?:goog|amz)-meta-(.+)")
+_MD5 = re.compile(r'"?([0-9a-f]{32})"?')
 
 
 class StoredObject:
@@ -37,7 +43,7 @@ class StoredObject:
         size = facts.get("size", facts.get("ContentLength"))
         self.size: int | None = None if size is None else int(size)
         modified = facts.get("LastModified") or facts.get("mtime")
-        self.modified: float | None = modified.timestamp() if hasattr(modified, "timestamp") else None
+        self.modified: float | None = None if modified is None else modified.timestamp()
         tag = _MD5.fullmatch(str(facts.get("ETag", "")))
         google = facts.get("md5Hash")
         self.md5: str | None = tag[1] if tag else binascii.a2b_base64(google).hex() if google else None
@@ -45,7 +51,19 @@ class StoredObject:
         metadata = facts.get("metadata", facts.get("Metadata"))
         if metadata is None and "generation" in facts:  # Google Storage tells all it has
             metadata = {}
-        self.metadata: Mapping[str, str] | None = metadata
+        # Emulators tell also of those that have been removed.
+        present = None if metadata is None else {key: value for key, value in metadata.items() if value is not None}
+        self.metadata: Mapping[str, str] | None = present
+
+    def record(self) -> "dict[str, Any] | None":
+        """Return what is known of the file, as far as it is with the object."""
+        record = stored.from_object(self.metadata or {})
+        return None if self.is_elsewhere else record or None
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the object says that the file's record is beside it."""
+        return not (self.metadata or {}).keys().isdisjoint(_ELSEWHERE)
 
 
 def is_url(location: str) -> bool:
@@ -53,15 +71,45 @@ def is_url(location: str) -> bool:
     return location.startswith(("http://", "https://"))
 
 
-def keeps_metadata(location: str, metadata: "Mapping[str, str]") -> bool:
-    """Tell whether a store keeps metadata with an object, and has room for these."""
-    size = sum(len(name) + len(value) for name, value in metadata.items())
-    return any(location.startswith(schemes) and size <= limit for schemes, limit in _LIMITS.items())
-
-
 def has_metadata(location: str) -> bool:
     """Tell whether a store keeps metadata with objects at all."""
     return location.startswith((*_S3, *_GOOGLE))
+
+
+def _kept(location: str, record: "Mapping[str, Any]") -> "tuple[dict[str, str], bool]":
+    """Return the metadata to keep with an object, and whether they are the whole record."""
+    kept = stored.to_object(record)
+    size = sum(len(name) + len(value) for name, value in kept.items())
+    if any(location.startswith(schemes) and size <= limit for schemes, limit in _LIMITS.items()):
+        return kept, True
+    return (_ELSEWHERE if has_metadata(location) else {}), False
+
+
+def send(path: str, location: str, record: "Mapping[str, Any] | None", *, beside: bool) -> None:
+    """Copy a file of this machine to a place, with its record, in one request.
+
+    A record that cannot go with the object is stored ``beside`` it, or left to the caller.
+    """
+    from fairlead.adapters import storage
+
+    kept, is_whole = ({}, True) if record is None else _kept(location, record)
+    try:
+        storage.put(storage.local_path(path), location, kept)
+    except FileNotFoundError as error:
+        if not has_metadata(location) or not os.path.exists(path):
+            raise
+        raise _no_bucket(location) from error
+    if record is not None and not is_whole and beside:
+        stored.update_file(location, record)
+
+
+def set_record(location: str, record: "Mapping[str, Any]") -> None:
+    """Store the record of an object that is there, leaving its content; raises FileNotFoundError."""
+    kept, is_whole = _kept(location, record)
+    if kept:
+        set_metadata(location, kept)
+    if not is_whole:
+        stored.update_file(location, record)
 
 
 def objects(folder: str) -> "dict[str, StoredObject]":
@@ -78,10 +126,19 @@ def objects(folder: str) -> "dict[str, StoredObject]":
         names = sorted(name for name in found if name.startswith(prefix) and not name.endswith("/"))
         return {name[len(prefix) :]: StoredObject(name[len(prefix) :], found[name]) for name in names}
 
-    listed = storage.on_store(folder, find)
+    try:
+        listed = storage.on_store(folder, find)
+    except FileNotFoundError as error:
+        if not has_metadata(folder):  # a folder that is not there, where there are folders
+            return {}
+        raise _no_bucket(folder) from error
     for name in listed:
         refuse_escape(name, folder)
     return listed
+
+
+def _no_bucket(location: str) -> CloudStorageBucketNotFound:
+    return CloudStorageBucketNotFound(f"{location}: there is no such bucket; check the address, or make the bucket")
 
 
 def refuse_escape(name: str, folder: str) -> None:
@@ -135,12 +192,12 @@ def look_up_address(address: str) -> "StoredObject":
 
 
 def set_metadata(location: str, metadata: "Mapping[str, str]") -> None:
-    """Set metadata of an object, leaving others and its content; raises FileNotFoundError."""
+    """Set the metadata of an object that are ours, leaving others and its content; raises FileNotFoundError."""
     from fairlead.adapters import storage
 
     def put(fs: "Any", path: str) -> None:
         if location.startswith(_GOOGLE):
-            fs.setxattrs(path, **metadata)
+            fs.setxattrs(path, **{**dict.fromkeys(_OURS), **metadata})  # None removes
             return
         bucket, key, _ = fs.split_path(path)
         facts = fs.call_s3("head_object", Bucket=bucket, Key=key)
@@ -149,7 +206,10 @@ def set_metadata(location: str, metadata: "Mapping[str, str]") -> None:
             Bucket=bucket,
             Key=key,
             CopySource={"Bucket": bucket, "Key": key},
-            Metadata={**facts.get("Metadata", {}), **metadata},
+            Metadata={
+                **{name: value for name, value in facts.get("Metadata", {}).items() if name not in _OURS},
+                **metadata,
+            },
             MetadataDirective="REPLACE",
             **({"ContentType": facts["ContentType"]} if "ContentType" in facts else {}),
         )

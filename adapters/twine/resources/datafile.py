@@ -12,15 +12,6 @@ import posixpath
 
 from fairlead.adapters.twine.exceptions import CloudLocationNotSpecified, InvalidInputException, ReadOnlyResource
 from fairlead.adapters.twine.resources import metadata as stored
-from fairlead.adapters.twine.resources.mixins import (
-    Filterable,
-    Hashable,
-    Identifiable,
-    Labelable,
-    Metadata,
-    Serialisable,
-    Taggable,
-)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,12 +21,12 @@ if TYPE_CHECKING:
     from typing import IO, Any, Self
 
     from fairlead.adapters.twine.resources.cloud import StoredObject
+    from fairlead.adapters.twine.resources.opening import OpenDatafile
 
 _WEEK = 7 * 24 * 3600
-_WRITING = frozenset("wax+U")
 
 
-class Datafile(Labelable, Taggable, Serialisable, Identifiable, Hashable, Filterable, Metadata):
+class Datafile(stored.Described):
     """One file, with what is known about it: ``id``, ``timestamp``, ``tags`` and ``labels``.
 
     Files are sorted by their names, and equal to nothing but themselves.
@@ -49,7 +40,7 @@ class Datafile(Labelable, Taggable, Serialisable, Identifiable, Hashable, Filter
     _timestamp: "dt.datetime | float | None" = None
     _fetched: "tempfile.TemporaryDirectory[str] | None" = None
     _object: "StoredObject | None" = None
-    _opened: "_Opened | None" = None
+    _opened: "OpenDatafile | None" = None
     _open_options: "tuple[str, bool, dict[str, Any]]" = ("r", True, {})
 
     def __init__(
@@ -106,7 +97,7 @@ class Datafile(Labelable, Taggable, Serialisable, Identifiable, Hashable, Filter
             return
         self._local_path = location
         if not ignore_stored_metadata and (record := stored.of_file(location)) is not None:
-            stored.take(self, record, f"{posixpath.dirname(location)}/{stored.FILE}, '{self.name}'")
+            self.take(record, f"{posixpath.dirname(location)}/{stored.FILE}, '{self.name}'")
         if cloud_path is not None:
             self.upload(cloud_path)
 
@@ -120,7 +111,7 @@ class Datafile(Labelable, Taggable, Serialisable, Identifiable, Hashable, Filter
         else:
             self._local_path = location
         if record is not None:
-            stored.take(self, record, f"what is stored about {location}")
+            self.take(record, f"what is stored about {location}")
         return self
 
     @classmethod
@@ -133,7 +124,7 @@ class Datafile(Labelable, Taggable, Serialisable, Identifiable, Hashable, Filter
         """Make a file of what `to_primitive` returns, or with ``from_string`` of what `serialise` does."""
         from fairlead.adapters.twine.encoding import from_json
 
-        given = json.loads(serialised_object) if from_string else serialised_object  # type: ignore[arg-type]  # a text
+        given: Any = json.loads(serialised_object) if from_string else serialised_object  # type: ignore[arg-type]  # text
         fields = {name: from_json(value) for name, value in given.items() if name != "_cloud_metadata"}
         cloud_path = fields.pop("cloud_path", None)
         self = cls(**{**fields, "path": fields.get("path") or cloud_path})
@@ -248,6 +239,11 @@ class Datafile(Labelable, Taggable, Serialisable, Identifiable, Hashable, Filter
         self._local_path, self._fetched = target, None
 
     @property
+    def local_copy(self) -> "str | None":
+        """The file's path on this machine, or None; nothing is fetched for it."""
+        return self._local_path
+
+    @property
     def path(self) -> str:
         """The same as `local_path`."""
         return self.local_path
@@ -288,17 +284,26 @@ class Datafile(Labelable, Taggable, Serialisable, Identifiable, Hashable, Filter
         """The file's size; None if it is neither on this machine nor in a store that tells."""
         if self._local_path is not None and os.path.exists(self._local_path):
             return os.path.getsize(self._local_path)
-        known = self._known_object()
-        return known.size if known else None
+        if self._cloud_path is None:
+            return None
+        from fairlead.adapters import storage
 
-    def open(self, mode: str = "r", *, update_metadata: bool = True, **options: "Any") -> "_Opened":
+        known = self._known_object()
+        try:
+            return known.size if known else storage.size(self._cloud_path)
+        except FileNotFoundError:
+            return None
+
+    def open(self, mode: str = "r", *, update_metadata: bool = True, **options: "Any") -> "OpenDatafile":
         """Open the file as the built-in ``open`` does, as a context manager; writing makes its folders.
 
         ``hdf5`` files are opened by the package h5py. When a file has been written without an error, it is uploaded if
         it has a URL, and its metadata are stored if ``update_metadata``. Raises `ReadOnlyResource` for writing to
         a web address.
         """
-        return _Opened(self, mode, options, update_metadata=update_metadata)
+        from fairlead.adapters.twine.resources.opening import OpenDatafile
+
+        return OpenDatafile(self, mode, options, update_metadata=update_metadata)
 
     def upload(self, cloud_path: "str | None" = None, update_cloud_metadata: bool = True) -> str:  # noqa: FBT001, FBT002 (Octue's)
         """Copy the file to a store, to ``cloud_path`` or else to where it was before, and return the URL.
@@ -307,12 +312,13 @@ class Datafile(Labelable, Taggable, Serialisable, Identifiable, Hashable, Filter
         file beside it. Raises `CloudLocationNotSpecified` if there is no URL, `ReadOnlyResource` for a web address.
         """
         from fairlead.adapters import storage
+        from fairlead.adapters.twine.resources import cloud
 
-        target = self._writable(cloud_path)
-        send(self, target, self.record() if update_cloud_metadata else None, beside=True)
+        target = self.writable(cloud_path)
         if storage.is_local(target):
-            return target
-        self._cloud_path, self._object = target, None
+            target = str(storage.local_path(target))
+        cloud.send(self.local_path, target, self.record() if update_cloud_metadata else None, beside=True)
+        self.is_at(target)
         return target
 
     def download(self, local_path: "str | os.PathLike[str] | None" = None) -> str:
@@ -370,21 +376,14 @@ class Datafile(Labelable, Taggable, Serialisable, Identifiable, Hashable, Filter
         """Store the metadata with the object, or beside it in stores that keep none."""
         from fairlead.adapters.twine.resources import cloud
 
-        target = self._writable(None)
-        as_object = stored.to_object(self.record())
-        if cloud.keeps_metadata(target, as_object):
-            cloud.set_metadata(target, as_object)
-            return
-        if cloud.has_metadata(target):
-            cloud.set_metadata(target, _ELSEWHERE)
-        _store_beside(target, self.record())
+        cloud.set_record(self.writable(), self.record())
 
     def update_local_metadata(self) -> None:
         """Store the metadata in the ``.octue`` file of the folder where the file is on this machine."""
         if self._local_path is None or self._fetched is not None:
             msg = f"{self!r} is in the cloud only: use update_cloud_metadata, or download it to a path first"
             raise InvalidInputException(msg)
-        _store_beside(self._local_path, self.record())
+        stored.update_file(self._local_path, self.record())
 
     def generate_signed_url(self, expiration: "dt.datetime | dt.timedelta | None" = None) -> str:
         """Return a web address by which anybody may read the file until it expires, by default in seven days.
@@ -402,6 +401,18 @@ class Datafile(Labelable, Taggable, Serialisable, Identifiable, Hashable, Filter
         if cloud.is_url(self._cloud_path):
             return self._cloud_path
         return cloud.signed(self._cloud_path, expiration or dt.timedelta(seconds=_WEEK))
+
+    def begin(self) -> str:
+        """Return the path where the file is written anew; what is in its store is not fetched for it."""
+        self._local_path = self._local_path or self._temporary()
+        return self._local_path
+
+    def is_at(self, location: str) -> None:
+        """Say that the file has been copied to a URL, or to a path, which is its own from now on."""
+        if "://" in location or "::" in location:
+            self._cloud_path, self._object = location, None
+        elif location != self._local_path:
+            self._local_path, self._fetched = location, None
 
     def move_to(self, path: str) -> None:
         """Say that the file is now at a local path."""
@@ -442,9 +453,9 @@ class Datafile(Labelable, Taggable, Serialisable, Identifiable, Hashable, Filter
         }
 
     def to_description(self) -> "dict[str, Any]":
-        """Return all that makes the file again elsewhere: ``id``, ``name``, ``path``, ``timestamp``, ``tags``, ``labels``.
+        """Return all that makes the file again elsewhere, see `from_description`.
 
-        The timestamp is as it was given. See `from_description`.
+        It has ``id``, ``name``, ``path``, ``tags``, ``labels`` and the ``timestamp`` as it was given.
         """
         return {
             "id": self.id,
@@ -483,11 +494,11 @@ class Datafile(Labelable, Taggable, Serialisable, Identifiable, Hashable, Filter
         if cloud.is_url(location):
             return
         known = self._known_object()
-        record: Mapping[str, Any] | None = stored.from_object((known and known.metadata) or {})
-        if "sidecar" in (record or {}) or not cloud.has_metadata(location):
+        record: Mapping[str, Any] | None = known.record() if known else None
+        if not cloud.has_metadata(location) or (known and known.is_elsewhere):
             record = stored.record_in(stored.read(posixpath.dirname(location))["datafiles"], self.name)
         if record:
-            stored.take(self, record, f"what is stored about {location}")
+            self.take(record, f"what is stored about {location}")
 
     def _keep_at(self, path: str) -> None:
         from fairlead.adapters.twine.resources import hashing
@@ -503,8 +514,8 @@ class Datafile(Labelable, Taggable, Serialisable, Identifiable, Hashable, Filter
         self._fetched = tempfile.TemporaryDirectory(prefix="datafile-")
         return os.path.join(self._fetched.name, self.name)
 
-    def _writable(self, cloud_path: "str | None") -> str:
-        """Return where the file is to be stored."""
+    def writable(self, cloud_path: "str | None" = None) -> str:
+        """Return the URL at which the file is to be stored, as `upload` does."""
         target = cloud_path or self._cloud_path
         if target is None:
             msg = f"{self!r} has no cloud path; give one, e.g. cloud_path='s3://bucket/{self.name}'"
@@ -513,81 +524,6 @@ class Datafile(Labelable, Taggable, Serialisable, Identifiable, Hashable, Filter
             msg = f"{self!r} is at a web address, which is read-only; give another cloud_path, or open it to read"
             raise ReadOnlyResource(msg)
         return target
-
-
-class _Opened:
-    """A datafile that is open for as long as a ``with`` statement lasts."""
-
-    def __init__(self, datafile: Datafile, mode: str, options: "dict[str, Any]", *, update_metadata: bool) -> None:
-        self._datafile = datafile
-        self._mode = mode
-        self._options = options
-        self._update_metadata = update_metadata
-        self._writes = bool(_WRITING & set(mode))
-        self._stream: Any = None
-
-    def __enter__(self) -> "IO[Any]":
-        path = self._path()
-        if self._writes:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-        self._stream = (
-            self._open_hdf5(path) if self._datafile.extension == "hdf5" else open(path, self._mode, **self._options)
-        )
-        return self._stream  # type: ignore[no-any-return]  # an h5py.File counts as one
-
-    def __exit__(self, error: object, *_: object) -> None:
-        self._stream.close()
-        if not self._writes or error is not None:
-            return
-        if self._datafile.exists_in_cloud:
-            self._datafile.upload(update_cloud_metadata=self._update_metadata)
-        elif self._update_metadata:
-            self._datafile.update_local_metadata()
-
-    def _path(self) -> str:
-        datafile = self._datafile
-        if not self._writes:
-            return datafile.local_path
-        if datafile.exists_in_cloud:
-            datafile._writable(None)  # noqa: SLF001 (one class in two)
-            if datafile._local_path is None and ("w" in self._mode or "x" in self._mode):  # noqa: SLF001
-                datafile._local_path = datafile._temporary()  # noqa: SLF001 (nothing of the old content is needed)
-        return datafile.local_path
-
-    def _open_hdf5(self, path: str) -> "Any":
-        try:
-            import h5py
-        except ImportError as error:
-            msg = f"{self._datafile!r} is an HDF5 file, which the package h5py opens: pip install h5py."
-            raise ImportError(msg) from error
-        return h5py.File(path, self._mode, **self._options)
-
-
-_ELSEWHERE = {f"{stored.NAMESPACE}sidecar": "true"}
-"""What is kept with an object whose metadata have no room there: they are in the ``.octue`` file beside it."""
-
-
-def send(datafile: Datafile, target: str, record: "Mapping[str, Any] | None", *, beside: bool) -> None:
-    """Copy a file to a place, with its record; one that has no room with the object goes into the file ``beside`` it."""
-    from fairlead.adapters import storage
-    from fairlead.adapters.twine.resources import cloud
-
-    kept = None if record is None else stored.to_object(record)
-    fits = kept is None or cloud.keeps_metadata(target, kept)
-    if not fits:
-        kept = _ELSEWHERE if cloud.has_metadata(target) else None
-    storage.put(storage.local_path(datafile.local_path), target, kept)
-    if record is not None and not fits and beside:
-        _store_beside(target, record)
-
-
-def _store_beside(location: str, record: "Mapping[str, Any]") -> None:
-    folder, _, name = location.rpartition("/")
-
-    def change(records: "dict[str, Any]") -> None:
-        records["datafiles"][name] = dict(record)
-
-    stored.update(folder or "/", change)
 
 
 def _location(path: "str | os.PathLike[str]") -> str:

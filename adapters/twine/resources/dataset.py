@@ -12,15 +12,6 @@ from fairlead.adapters.twine.exceptions import CloudLocationNotSpecified, Invali
 from fairlead.adapters.twine.resources import metadata as stored
 from fairlead.adapters.twine.resources.datafile import Datafile
 from fairlead.adapters.twine.resources.filter_containers import FilterSet
-from fairlead.adapters.twine.resources.mixins import (
-    Filterable,
-    Hashable,
-    Identifiable,
-    Labelable,
-    Metadata,
-    Serialisable,
-    Taggable,
-)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +22,7 @@ if TYPE_CHECKING:
 _WEEK = 7 * 24 * 3600
 
 
-class Dataset(Labelable, Taggable, Serialisable, Identifiable, Hashable, Filterable, Metadata):
+class Dataset(stored.Described):
     """Files that belong together, and what is known about them: ``id``, ``name``, ``tags`` and ``labels``."""
 
     STORED = ("id", "name", "tags", "labels")
@@ -69,7 +60,7 @@ class Dataset(Labelable, Taggable, Serialisable, Identifiable, Hashable, Filtera
         self._recursive = recursive
         self._ignore_stored_metadata = ignore_stored_metadata
         self._known: dict[str, Datafile] | None = None
-        self._given: FilterSet | None = None
+        self._given: FilterSet[Datafile] | None = None
         if given or (given is not None and not self._has_folder):
             self._given = FilterSet(_datafile(file, ignore_stored_metadata) for file in given)
         elif not ignore_stored_metadata or self.exists_in_cloud:
@@ -108,6 +99,27 @@ class Dataset(Labelable, Taggable, Serialisable, Identifiable, Hashable, Filtera
         return super().name or posixpath.basename(_plain(self.path).rstrip("/"))
 
     @property
+    def path(self) -> str:
+        """The folder or URL. Assigning another one says that the dataset is there: its files are looked up there.
+
+        Files that were given stay as they are, unless it is that of a signed dataset, which names them anew. The name
+        stays.
+        """
+        return self._path
+
+    @path.setter
+    def path(self, path: "str | os.PathLike[str]") -> None:
+        from fairlead.adapters.twine.resources import listing
+
+        if path == self._path:
+            return
+        self._name = self.name
+        self._place(path, has_folder=True)
+        self._known = None
+        if listing.is_signed(self._path):
+            self._given = None
+
+    @property
     def files(self) -> "FilterSet[Datafile]":
         """The files; those of a local folder are looked up each time, so that new ones are seen."""
         if self._given is not None:
@@ -116,6 +128,11 @@ class Dataset(Labelable, Taggable, Serialisable, Identifiable, Hashable, Filtera
             self._look()
         assert self._known is not None
         return FilterSet(self._known.values())
+
+    @property
+    def is_of_files(self) -> bool:
+        """Whether the dataset was made of files that were given, not of all in a folder."""
+        return self._given is not None
 
     @property
     def exists_locally(self) -> bool:
@@ -145,11 +162,8 @@ class Dataset(Labelable, Taggable, Serialisable, Identifiable, Hashable, Filtera
 
         if path_in_dataset is not None:
             refuse_escape(path_in_dataset, self.path)
-        name = (
-            self._add_remotely(datafile, path_in_dataset)
-            if self.exists_in_cloud
-            else self._add(datafile, path_in_dataset)
-        )
+        put = self._add_remotely if self.exists_in_cloud else self._add
+        name = put(datafile, path_in_dataset)
         if self._given is not None:
             self._given.add(datafile)
         elif self._known is None:
@@ -160,35 +174,36 @@ class Dataset(Labelable, Taggable, Serialisable, Identifiable, Hashable, Filtera
             self._known[name] = datafile
 
     def get_file_by_label(self, label: str) -> Datafile:
-        """Return the only file with a label; raises `UnexpectedNumberOfResultsException` if there is none or several."""
-        file: Datafile = self.files.one(labels__contains=label)
-        return file
+        """Return the only file with a label; raises `UnexpectedNumberOfResultsException` unless there is one."""
+        return self.files.one(labels__contains=label)
 
-    def upload(self, cloud_path: "str | None" = None, update_cloud_metadata: bool = True) -> str:  # noqa: FBT001, FBT002 (Octue's)
+    def upload(self, cloud_path: "str | os.PathLike[str] | None" = None, update_cloud_metadata: bool = True) -> str:  # noqa: FBT001, FBT002 (Octue's)
         """Copy the files to a store, with the metadata unless told otherwise, and return the URL.
 
-        Each file takes one request, several at a time. Until all have arrived, the place is marked as unfinished. Files
-        that are there already as they are here are not sent again. Raises `CloudLocationNotSpecified` without a URL,
+        That is the dataset's path from now on; the files have URLs, and stay on this machine, too. Each takes one
+        request, several at a time. Until all have arrived, the place is marked as unfinished. Files that are there
+        already as they are here are not sent again. Raises `CloudLocationNotSpecified` without a URL,
         `ReadOnlyResource` for a web address.
         """
         from fairlead.adapters import storage
         from fairlead.adapters.twine.resources import transfer
 
-        target = cloud_path or (self.path if self.exists_in_cloud else None)
+        target = os.fspath(cloud_path) if cloud_path else self.path if self.exists_in_cloud else None
         if target is None:
             msg = f"{self!r} has no cloud path; give one, e.g. cloud_path='s3://bucket/{self.name}'"
             raise CloudLocationNotSpecified(msg)
         if target.startswith(("http://", "https://")):
             msg = f"{_plain(target)} is a web address, which is read-only; give another cloud_path"
             raise ReadOnlyResource(msg)
-        target = target.rstrip("/")
+        target = str(storage.local_path(target)) if storage.is_local(target) else target.rstrip("/")
         files = self._named()
         transfer.upload(files, target, self._record() if update_cloud_metadata else None)
-        if not storage.is_local(target):
-            for name, file in files:
-                file._cloud_path, file._object = storage.join(target, name), None  # noqa: SLF001 (uploaded there)
-        self._name, self.path = self.name, target
-        return target
+        for name, file in files:
+            file.is_at(storage.join(target, name))
+        self.path = target
+        if self._given is None:
+            self._known = dict(files)
+        return self.path
 
     def download(self, local_directory: "str | os.PathLike[str] | None" = None) -> None:
         """Fetch all files, several at a time: into a folder, with the metadata, or else to temporary places.
@@ -265,7 +280,7 @@ class Dataset(Labelable, Taggable, Serialisable, Identifiable, Hashable, Filtera
         prefix = os.path.join(self.path, "")
         folders: dict[str, dict[str, Any]] = {self.path: {}}
         for file in self.files:
-            path = file._local_path  # noqa: SLF001 (asking for local_path would fetch it)
+            path = file.local_copy
             if path is not None and path.startswith(prefix) and file.is_described:
                 folder, name = os.path.split(path)
                 folders.setdefault(folder, {})[name] = file.record()
@@ -325,9 +340,9 @@ class Dataset(Labelable, Taggable, Serialisable, Identifiable, Hashable, Filtera
             from fairlead.adapters import storage
 
             if not storage.is_local(location):
-                self.path = location if location.endswith("://") else location.rstrip("/")
+                self._path = location if location.endswith("://") else location.rstrip("/")
                 return
-        self.path = os.path.abspath(os.path.expanduser(location) if location.startswith("~") else location)
+        self._path = os.path.abspath(os.path.expanduser(location) if location.startswith("~") else location)
 
     def _record(self) -> "dict[str, Any]":
         """Return what is stored about the dataset: JSON data."""
@@ -352,15 +367,17 @@ class Dataset(Labelable, Taggable, Serialisable, Identifiable, Hashable, Filtera
             listing.refuse_unfinished(records, self.path)
             record = records["dataset"]
         if not self._ignore_stored_metadata:
-            stored.take(self, record, f"what is stored about the dataset {_plain(self.path)}")
+            self.take(record, f"what is stored about the dataset {_plain(self.path)}")
 
     def _look(self, *, links_out: bool = False) -> "Mapping[str, Any]":
         """Look which files there are; files that were known stay the same objects."""
         from fairlead.adapters.twine.resources import listing
 
-        record, files = listing.contents(self.path, recursive=self._recursive, links_out=links_out)
-        known = self._known or {}
         ignore = self._ignore_stored_metadata
+        record, files = listing.contents(
+            self.path, recursive=self._recursive, links_out=links_out, described=not ignore
+        )
+        known = self._known or {}
         self._known = {
             name: known.get(name) or Datafile.listed(location, None if ignore else described, found)
             for name, location, described, found in files
@@ -376,7 +393,7 @@ class Dataset(Labelable, Taggable, Serialisable, Identifiable, Hashable, Filtera
         prefix = _plain(self.path).rstrip("/") + "/"
         named: list[tuple[str, Datafile]] = []
         for file in self._given:
-            places = (_plain(place) for place in (file._local_path, file.cloud_path) if place)  # noqa: SLF001
+            places = (_plain(place) for place in (file.local_copy, file.cloud_path) if place)
             inside = next((place for place in places if place.startswith(prefix)), None)
             named.append((inside.removeprefix(prefix) if inside and self._has_folder else file.name, file))
         return sorted(named, key=lambda one: one[0])

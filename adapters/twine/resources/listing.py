@@ -29,37 +29,43 @@ AT_ONCE = 16
 """How many requests to a store are on their way at the same time."""
 
 
-def contents(folder: str, *, recursive: bool = True, links_out: bool = False) -> "tuple[Record, list[Listed]]":
+def contents(
+    folder: str, *, recursive: bool = True, links_out: bool = False, described: bool = True
+) -> "tuple[Record, list[Listed]]":
     """Return what is stored about a dataset, and its files in the order of their names; a missing folder has none.
 
-    Raises `InvalidInputException` if the dataset's upload was not finished, and OSError for a link that leads out of
-    the folder, unless ``links_out``, and for what is neither file nor folder.
+    Unless ``described``, a store is not asked what it keeps with each file. Raises `InvalidInputException` if an upload
+    was not finished, and OSError for what is neither file nor folder, and for a link that leads out of the folder
+    unless ``links_out``.
     """
-    if f"/{SIGNED}/" in folder and folder.startswith(("http://", "https://")):
+    if is_signed(folder):
         return _signed(folder)
     if "://" in folder or "::" in folder:
-        stored, files = _in_store(folder)
+        records, files = _in_store(folder, described=described)
     else:
-        stored, files = _local(folder, recursive=recursive, links_out=links_out)
+        records, files = _local(folder, recursive=recursive, links_out=links_out)
+    stored = records.get("", metadata.NOTHING)
     refuse_unfinished(stored, folder)
     if not recursive:
         files = [file for file in files if "/" not in file[0]]
     return stored["dataset"], files
 
 
+def is_signed(folder: str) -> bool:
+    """Tell whether a location is the address of a signed dataset."""
+    return f"/{SIGNED}/" in folder and folder.startswith(("http://", "https://"))
+
+
 def refuse_unfinished(stored: "Record", folder: str) -> None:
     """Raise `InvalidInputException` if an upload to a folder has begun and was not finished."""
     if metadata.UNFINISHED in stored:
-        how_many = (
-            stored[metadata.UNFINISHED].get("files", "?") if isinstance(stored[metadata.UNFINISHED], dict) else "?"
-        )
-        msg = (
-            f"the dataset {folder} is not whole: an upload of {how_many} files to it was not finished; upload it again"
-        )
+        told = stored[metadata.UNFINISHED]
+        count = told.get("files", "its") if isinstance(told, dict) else "its"
+        msg = f"the dataset {folder} is not whole: an upload of {count} files to it was not finished; upload it again"
         raise InvalidInputException(msg)
 
 
-def _local(folder: str, *, recursive: bool = True, links_out: bool = False) -> "tuple[Record, list[Listed]]":
+def _local(folder: str, *, recursive: bool = True, links_out: bool = False) -> "tuple[dict[str, Record], list[Listed]]":
     from fairlead.adapters import storage
 
     real = os.path.join(os.path.realpath(folder), "")
@@ -80,72 +86,78 @@ def _local(folder: str, *, recursive: bool = True, links_out: bool = False) -> "
         elif not name.startswith(f"{SIGNED}/"):
             found.append((name, path))
     found.sort()
-    records = {prefix: metadata.read(folder + "/" + prefix) for prefix in described}
-    known = {prefix: stored["datafiles"] for prefix, stored in records.items()}
-    stored = records.get("") or {"dataset": {}, "datafiles": {}}
-    return stored, [(name, path, _record(known, name), None) for name, path in found]
+    records: dict[str, Record] = {prefix: metadata.read(folder + "/" + prefix) for prefix in described}
+    known = _known(records)
+    return records, [(name, path, _record(known, name), None) for name, path in found]
 
 
-def _in_store(folder: str) -> "tuple[Record, list[Listed]]":
+def _in_store(folder: str, *, described: bool) -> "tuple[dict[str, Record], list[Listed]]":
     from fairlead.adapters import storage
     from fairlead.adapters.twine.resources import cloud
 
     objects = cloud.objects(folder)
-    stored, known, files = _sorted_out(folder, objects)
+    records, files = _sorted_out(folder, objects)
+    known = _known(records)
     listed: list[Listed] = []
     unknown: list[int] = []
     for name, found in files.items():
         record = _record(known, name)
-        if found.metadata is not None and (own := metadata.from_object(found.metadata)).keys() - {"sidecar"}:
-            record = own
-        elif cloud.has_metadata(folder) and found.metadata is None and not _holds(known, objects, name, record):
+        if cloud.has_metadata(folder) and found.metadata is None and not _holds(known, objects, name, record):
             unknown.append(len(listed))
-        listed.append((name, storage.join(folder, name), record, found))
-    if unknown and metadata.UNFINISHED not in stored:
+        listed.append((name, storage.join(folder, name), found.record() or record, found))
+    if described and unknown and metadata.UNFINISHED not in records.get("", {}):
         answers = at_once(cloud.look_up, [listed[index][1] for index in unknown])
         for index, answer in zip(unknown, answers, strict=True):
-            name, location, record, found = listed[index]
-            own = metadata.from_object(answer.metadata or {}) if answer else {}
-            listed[index] = (name, location, own if own.keys() - {"sidecar"} else record, answer or found)
-    return stored, listed
+            name, location, record, one = listed[index]
+            listed[index] = (name, location, (answer and answer.record()) or record, answer or one)
+    return records, listed
 
 
-def previous(folder: str) -> "tuple[Record, dict[str, Listed]]":
-    """Return what is in a place to which a dataset is about to be uploaded: what its file says, and its files by name.
+def previous(folder: str) -> "tuple[dict[str, Record], dict[str, Listed]]":
+    """Return what is in a place to which a dataset is about to go: what each ``.octue`` file says, and the files.
 
-    Only what the store tells without being asked for each file: a record that this does not hold is None.
+    The former by the folders in the dataset (``""``, ``"inner/"``), the latter by their names. Only what the store
+    tells without being asked for each file: a record that this does not hold is None.
     """
     from fairlead.adapters import storage
     from fairlead.adapters.twine.resources import cloud
 
     if storage.is_local(folder):
-        stored, files = _local(str(storage.local_path(folder)))
-        return stored, {file[0]: file for file in files}
+        records, files = _local(str(storage.local_path(folder)), links_out=True)
+        return records, {file[0]: file for file in files}
     objects = cloud.objects(folder)
-    stored, known, kept = _sorted_out(folder, objects)
+    records, kept = _sorted_out(folder, objects)
+    known = _known(records)
     listed: dict[str, Listed] = {}
     for name, found in kept.items():
-        record = _record(known, name) if _holds(known, objects, name, _record(known, name)) else None
-        listed[name] = (name, storage.join(folder, name), metadata.from_object(found.metadata or {}) or record, found)
-    return stored, listed
+        record = _record(known, name)
+        record = found.record() or (record if _holds(known, objects, name, record) else None)
+        listed[name] = (name, storage.join(folder, name), record, found)
+    return records, listed
 
 
 def _sorted_out(
     folder: str, objects: "Mapping[str, StoredObject]"
-) -> "tuple[Record, dict[str, Record], dict[str, StoredObject]]":
-    """Return what the dataset's file says, what each folder's file says of its files, and the objects that are data."""
+) -> "tuple[dict[str, Record], dict[str, StoredObject]]":
+    """Return what each folder's file says, and the objects that are data."""
     from fairlead.adapters import storage
 
     prefixes = [name[: -len(metadata.FILE)] for name in objects if f"/{name}".endswith(f"/{metadata.FILE}")]
-    texts = at_once(lambda prefix: metadata.read(storage.join(folder, prefix) if prefix else folder), prefixes)
-    records = dict(zip(prefixes, texts, strict=True))
+
+    def read(prefix: str) -> "Record":
+        return metadata.read(storage.join(folder, prefix) if prefix else folder)
+
+    records = dict(zip(prefixes, at_once(read, prefixes), strict=True))
     files = {
         name: found
         for name, found in objects.items()
         if not name.startswith(f"{SIGNED}/") and not metadata.is_metadata(name.rpartition("/")[2])
     }
-    known = {prefix: record["datafiles"] for prefix, record in records.items()}
-    return records.get("", {"dataset": {}, "datafiles": {}}), known, files
+    return records, files
+
+
+def _known(records: "Mapping[str, Record]") -> "dict[str, Record]":
+    return {prefix: record["datafiles"] for prefix, record in records.items()}
 
 
 def _holds(
@@ -194,10 +206,7 @@ def _signed(address: str) -> "tuple[Record, list[Listed]]":
         listed.append((name, file, metadata.record_in(known, name), None))
     if "datafiles" not in document:  # Octue leaves it to each object to say what is known of it
         answers = at_once(cloud.look_up_address, [location for _, location, _, _ in listed])
-        listed = [
-            (name, location, metadata.from_object(found.metadata or {}) or None, found)
-            for (name, location, _, _), found in zip(listed, answers, strict=True)
-        ]
+        listed = [(one[0], one[1], found.record(), found) for one, found in zip(listed, answers, strict=True)]
     return document, sorted(listed, key=lambda one: one[0])
 
 

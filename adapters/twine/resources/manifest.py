@@ -36,6 +36,9 @@ class Manifest(Serialisable, Identifiable, Hashable, Metadata):
         """Hold datasets; descriptions and folders are made into them, with what is stored about them unless ignored."""
         super().__init__(id=id, name=name)
         self._ignore_stored_metadata = ignore_stored_metadata
+        if datasets is not None and not hasattr(datasets, "items"):
+            msg = f"{datasets!r} are no datasets; give them by key: {{'name': 'folder'}}"
+            raise InvalidInputException(msg)
         self.datasets = {key: self._dataset(key, dataset) for key, dataset in (datasets or {}).items()}
 
     @classmethod
@@ -57,7 +60,7 @@ class Manifest(Serialisable, Identifiable, Hashable, Metadata):
 
         try:
             data = json.loads(storage.read_bytes(cloud_path))
-            datasets, identifier, name = data["datasets"], data.get("id"), data.get("name")
+            datasets, identifier, name = dict(data["datasets"]), data.get("id"), data.get("name")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             msg = f"{cloud_path} is no manifest, which is a JSON object with 'datasets': {type(error).__name__} {error}"
             raise InvalidInputException(msg) from error
@@ -127,7 +130,7 @@ class Manifest(Serialisable, Identifiable, Hashable, Metadata):
                 dataset.path = path_generator(dataset)
 
     def use_signed_urls_for_datasets(self) -> None:
-        """Give datasets in a store signed URLs as paths; those on this machine and at web addresses stay as they are."""
+        """Give datasets in a store signed URLs as paths; those here and at web addresses stay as they are."""
         self.update_dataset_paths(
             lambda dataset: dataset.generate_signed_url() if dataset.exists_in_cloud else dataset.path
         )
@@ -135,7 +138,7 @@ class Manifest(Serialisable, Identifiable, Hashable, Metadata):
     def to_primitive(self) -> "dict[str, Any]":
         """Return Octue's JSON form, in which a dataset is its path, or its description if it was made of files."""
         datasets = {
-            key: dataset.path if dataset._given is None else dataset.to_primitive()  # noqa: SLF001 (its manifest)
+            key: dataset.to_primitive() if dataset.is_of_files else dataset.path
             for key, dataset in self.datasets.items()
         }
         return {"id": self.id, "name": self.name, "datasets": datasets}

@@ -17,18 +17,26 @@ import os
 import threading
 
 from fairlead.adapters.twine.exceptions import InvalidInputException, OctueSDKException
+from fairlead.adapters.twine.resources.mixins import (
+    Filterable,
+    Hashable,
+    Identifiable,
+    Labelable,
+    Metadata,
+    Serialisable,
+    Taggable,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
-    from typing import Any
-
-    from fairlead.adapters.twine.resources.datafile import Datafile
-    from fairlead.adapters.twine.resources.dataset import Dataset
+    from typing import Any, ClassVar
 
     Records = dict[str, Any]
 
 FILE = ".octue"
+NOTHING: "Mapping[str, Mapping[str, Any]]" = {"dataset": {}, "datafiles": {}}
+"""What a folder's file says if there is none."""
 UNFINISHED = "unfinished"
 NAMESPACE = "octue__"
 _TEMPORARY = f".{FILE}."
@@ -59,7 +67,7 @@ def read(folder: str) -> "Records":
             with open(location, "rb") as stream:
                 text = stream.read()
     except (FileNotFoundError, NotADirectoryError):
-        return {"dataset": {}, "datafiles": {}}
+        return {part: {} for part in NOTHING}
     return parsed(text, location)
 
 
@@ -116,6 +124,16 @@ def update(folder: str, change: "Callable[[Records], None]") -> None:
         storage.write_bytes(storage.join(folder, FILE), text_of(records).encode())
 
 
+def update_file(location: str, record: "Mapping[str, Any]") -> None:
+    """Store a file's record in the file of its folder."""
+    folder, _, name = location.rpartition("/")
+
+    def change(records: "Records") -> None:
+        records["datafiles"][name] = dict(record)
+
+    update(folder or "/", change)
+
+
 def text_of(records: "Records") -> str:
     """Return the text of a folder's file: one line for each file, so that thousands are written at once."""
     parts: list[str] = []
@@ -146,26 +164,36 @@ def _alone_in(folder: str) -> "Any":
     return locked()
 
 
-def take(resource: "Datafile | Dataset", record: "Mapping[str, Any]", where: str) -> None:
-    """Give a file or dataset what is stored about it; raises `InvalidInputException` that names what cannot be used."""
-    from fairlead.adapters.twine.encoding import from_json
+class Described(Labelable, Taggable, Serialisable, Identifiable, Hashable, Filterable, Metadata):
+    """What files and datasets have in common: fields that are stored beside them, and win over what was given."""
 
-    for field in resource.STORED:
-        if field not in record:
-            continue
-        value = record[field]
-        if not value and value != 0 and not vars(resource).get(f"_{field}"):
-            continue  # nothing is stored, and nothing is there that it replaces
-        try:
-            if field == "id":
-                resource._set_id(value)  # noqa: SLF001 (ids are set once, and this is when)
-            elif field == "name":
-                resource._name = value  # noqa: SLF001 (likewise)
-            else:
-                setattr(resource, field, from_json(value) if isinstance(value, dict | list) else value)
-        except (OctueSDKException, TypeError, ValueError) as error:
-            msg = f"{where}, '{field}': {error} Mend it there, or pass ignore_stored_metadata=True."
-            raise InvalidInputException(msg) from error
+    STORED: "ClassVar[tuple[str, ...]]" = ()
+    """The fields that are stored."""
+
+    def take(self, record: "Mapping[str, Any]", where: str) -> None:
+        """Take what is stored; raises `InvalidInputException` that names what cannot be used, and where it is."""
+        from fairlead.adapters.twine.encoding import from_json
+
+        for field in self.STORED:
+            if field not in record:
+                continue
+            value: Any = record[field]
+            if _is_empty(value) and not vars(self).get(f"_{field}"):
+                continue  # nothing is stored, and nothing is there that it replaces
+            try:
+                if field == "id":
+                    self._set_id(value)
+                elif field == "name":
+                    self._name = value
+                else:
+                    setattr(self, field, from_json(value) if isinstance(value, dict | list) else value)
+            except (OctueSDKException, TypeError, ValueError) as error:
+                msg = f"{where}, '{field}': {error} Mend it there, or pass ignore_stored_metadata=True."
+                raise InvalidInputException(msg) from error
+
+
+def _is_empty(value: "Any") -> bool:
+    return value is None or (isinstance(value, dict | list | str) and not value)
 
 
 @functools.cache

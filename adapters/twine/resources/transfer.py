@@ -12,13 +12,14 @@ import re
 
 from fairlead.adapters.twine.exceptions import InvalidInputException
 from fairlead.adapters.twine.resources import listing, metadata
-from fairlead.adapters.twine.resources.datafile import send
+from fairlead.adapters.twine.resources.cloud import has_metadata, refuse_escape, send, set_record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
+    from fairlead.adapters.twine.resources.cloud import StoredObject
     from fairlead.adapters.twine.resources.datafile import Datafile
 
     Named = Sequence[tuple[str, Datafile]]
@@ -41,30 +42,19 @@ def upload(files: "Named", target: str, dataset: "Mapping[str, Any] | None") -> 
         msg = f"two files of the dataset are named '{name}'; give one of them another 'path_in_dataset'"
         raise InvalidInputException(msg)
     before, there = listing.previous(target)
-    if metadata.UNFINISHED in before:
+    if metadata.UNFINISHED in before.get("", {}):
         _remove_leftovers(target, there)
 
     def deliver(file: "tuple[str, Datafile]") -> "Mapping[str, Any] | None":
         name, datafile = file
-        known = there.get(name)
-        record = None
-        if dataset is not None:
-            if known and known[2] and known[2].get("id") and getattr(datafile, "_id", None) is None:
-                metadata.take(datafile, {"id": known[2]["id"]}, known[1])
-            record = datafile.record()
-        if not (known and _is_same(datafile, record, known)):
-            send(datafile, _join(target, name), record, beside=False)
-        return record
+        return _deliver(datafile, _join(target, name), there.get(name), described=dataset is not None)
 
-    with_marker = {"dataset": before["dataset"], metadata.UNFINISHED: {"files": len(files)}}
-    _write(target, with_marker)
+    _begin(target, before, len(files))
     records = dict(zip(names, listing.at_once(deliver, files), strict=True))
     if dataset is not None:
-        kept = {name: listed[2] for name, listed in there.items() if listed[2] and name not in records}
-        _write(target, {"dataset": dict(dataset), "datafiles": {**kept, **records}})
-    elif before["dataset"] or before["datafiles"]:
-        before.pop(metadata.UNFINISHED, None)  # type: ignore[attr-defined]  # it was read as a dictionary
-        _write(target, before)
+        _finish(target, before, dataset, records)
+    elif "" in before:
+        _write(target, _whole(before))
     else:
         from fairlead.adapters import storage
 
@@ -74,32 +64,77 @@ def upload(files: "Named", target: str, dataset: "Mapping[str, Any] | None") -> 
 def download(files: "Named", folder: str, dataset: "Mapping[str, Any]") -> None:
     """Fetch a dataset's files into a folder on this machine, with what is known of it and them."""
     for name, _ in files:
-        from fairlead.adapters.twine.resources.cloud import refuse_escape
-
         refuse_escape(name, folder)
-    _write(folder, {"dataset": {}, metadata.UNFINISHED: {"files": len(files)}})
+    before, _ = listing.previous(folder)
+    _begin(folder, before, len(files))
 
     def get(file: "tuple[str, Datafile]") -> None:
         name, datafile = file
         datafile.download(os.path.join(folder, name))
 
     list(listing.at_once(get, files))
-    records = {name: datafile.record() for name, datafile in files if datafile.is_described}
-    _write(folder, {"dataset": dict(dataset), "datafiles": records})
+    _finish(folder, before, dataset, {name: datafile.record() for name, datafile in files if datafile.is_described})
 
 
-def _is_same(datafile: "Datafile", record: "Mapping[str, Any] | None", known: "listing.Listed") -> bool:
-    """Tell whether a file is in the store as it is here, by what the store has told already."""
-    found = known[3]
-    if found is None or found.md5 is None:
-        return False
-    if record is not None and (known[2] is None or _plain(record) != _plain(known[2])):
+def _begin(target: str, before: "Mapping[str, Mapping[str, Any]]", count: int) -> None:
+    _write(target, {**_whole(before), metadata.UNFINISHED: {"files": count}})
+
+
+def _finish(
+    target: str,
+    before: "Mapping[str, Mapping[str, Any]]",
+    dataset: "Mapping[str, Any]",
+    records: "Mapping[str, Mapping[str, Any] | None]",
+) -> None:
+    """Write what is known: for each file where a lone `Datafile` looks for it, and last for the dataset.
+
+    Where objects have metadata of their own, that of all files in the dataset's own file is enough.
+    """
+    folders: dict[str, dict[str, Any]] = {"": {}}
+    for name, record in records.items():
+        prefix = name[: len(name) - len(name.rpartition("/")[2])]
+        if has_metadata(target) and prefix not in before:
+            prefix = ""
+        folders.setdefault(prefix, {})[name.removeprefix(prefix)] = record
+    whole = _whole(before)
+    own = {**whole["datafiles"], **folders.pop("")}
+    for prefix, found in folders.items():
+
+        def change(stored: "dict[str, Any]", found: "Mapping[str, Any]" = found) -> None:
+            stored["datafiles"].update(found)
+
+        metadata.update(_join(target, prefix.rstrip("/")), change)
+    _write(target, {**whole, "dataset": dict(dataset), "datafiles": own})
+
+
+def _whole(before: "Mapping[str, Mapping[str, Any]]") -> "dict[str, Any]":
+    """Return what a place's file has said, without the mark of an upload that was not finished."""
+    return {part: said for part, said in before.get("", metadata.NOTHING).items() if part != metadata.UNFINISHED}
+
+
+def _deliver(
+    datafile: "Datafile", location: str, known: "listing.Listed | None", *, described: bool
+) -> "Mapping[str, Any] | None":
+    """Bring one file to its place unless it is there as it is here; returns its record, if files are ``described``."""
+    stored = known[2] if known else None
+    if described and stored and stored.get("id") and getattr(datafile, "_id", None) is None:
+        datafile.take({"id": stored["id"]}, location)
+    record = datafile.record() if described else None
+    is_described = record is None or (stored is not None and _plain(record) == _plain(stored))
+    if datafile.cloud_path == location and not datafile.exists_locally:
+        if record is not None and not is_described:
+            set_record(location, record)
+    elif not (known and is_described and _has_content(known[3], datafile.local_path)):
+        send(datafile.local_path, location, record, beside=False)
+    return record
+
+
+def _has_content(found: "StoredObject | None", path: str) -> bool:
+    """Tell whether an object is known to have the content of a file on this machine."""
+    if found is None or found.md5 is None or found.size != os.path.getsize(path):
         return False
     import hashlib
 
-    path = datafile.local_path
-    if os.path.getsize(path) != found.size:
-        return False
     digest = hashlib.md5(usedforsecurity=False)
     with open(path, "rb", buffering=0) as stream:
         while block := stream.read(_BLOCK):

@@ -206,7 +206,7 @@ class Runner:
             when,
             twine=self.twine,
             sources={strand: source for strand, source in sources.items() if source is not None},
-            app=folder or getattr(source, "__name__", "app"),
+            app=folder or str(getattr(source, "__name__", "app")),
             located=locate_app(folder) if folder else None,
         )
         logging.getLogger().addHandler(record)

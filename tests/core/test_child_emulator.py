@@ -14,7 +14,7 @@ from fairlead.adapters.twine.resources import Manifest
 RESULT = {"type": "result", "output_values": [1, 2], "output_manifest": None}
 MANIFEST = {
     "id": "04a969e9-04b4-4f35-bd30-36de6e7daea2",
-    "datasets": {"met": {"path": "gs://bucket/met", "files": ["gs://bucket/met/a.csv"]}},
+    "datasets": {"met": {"path": "gs://bucket/met", "files": [{"path": "gs://bucket/met/a.csv", "tags": {"a": 1}}]}},
 }
 
 
@@ -39,7 +39,7 @@ def test_an_answer_is_read_in_both_conventions():
     )
 
 
-@pytest.mark.parametrize("manifest", [MANIFEST, json.dumps(MANIFEST), Manifest(**MANIFEST)])
+@pytest.mark.parametrize("manifest", [MANIFEST, json.dumps(MANIFEST), Manifest.from_description(MANIFEST)])
 def test_an_output_manifest_comes_as_a_manifest(manifest):
     child = ChildEmulator(messages=[{"type": "result", "output_values": None, "output_manifest": manifest}])
     answer = child.ask()["output_manifest"]

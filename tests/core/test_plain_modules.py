@@ -26,8 +26,8 @@ def folder(tmp_path: Path):
 
 
 def test_modules_bear_their_own_names_and_import_each_other_at_any_time(folder):
-    root = folder("one", plain_app="import plain_helper\ndef run():\n    import plain_late\n    return plain_late.VALUE",
-                  plain_helper="NAME = __name__", plain_late="VALUE = 3")  # fmt: skip
+    source = "import plain_helper\ndef run():\n    import plain_late\n    return plain_late.VALUE"
+    root = folder("one", plain_app=source, plain_helper="NAME = __name__", plain_late="VALUE = 3")
     modules = modules_of([root])
     try:
         app = modules.load("plain_app")

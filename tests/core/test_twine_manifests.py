@@ -366,7 +366,7 @@ def test_datasets_that_change_keys_are_different(weather, tmp_path):
 # Manifests that cannot be used
 
 
-@pytest.mark.parametrize("data", [None, [], "weather", 1, {}, {"datasets": []}, {"datasets": None}])
+@pytest.mark.parametrize("data", [None, [], "weather", 1, {}, {"datasets": ["w"]}, {"datasets": None}])
 def test_what_is_no_manifest_is_told(data):
     (found,) = problems_of(data).values()
     assert "is not a manifest" in found

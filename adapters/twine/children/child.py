@@ -337,8 +337,15 @@ def _answer(outputs: "Mapping[str, Any]", question_uuid: str) -> Answer:
     if isinstance(manifest, dict):
         from fairlead.adapters.twine.resources import Manifest
 
-        manifest = Manifest(manifest["datasets"], id=manifest.get("id"), name=manifest.get("name"))
+        known = all(_is_described(dataset) for dataset in manifest["datasets"].values())
+        manifest = Manifest.from_description(manifest) if known else Manifest(**manifest)
     return Answer(outputs.get("output_values"), manifest, question_uuid)
+
+
+def _is_described(dataset: "Any") -> bool:
+    """Tell whether a dataset's files are described, so that nobody has to look into its store."""
+    files = dataset.get("files") if isinstance(dataset, dict) else None
+    return isinstance(files, list) and all(isinstance(file, dict) and file.get("path") for file in files)
 
 
 def _may_mend(error: Exception) -> bool:

@@ -75,8 +75,6 @@ def contents(message: "Mapping[str, Any]") -> "dict[str, Any]":
         found = {"output_values": None, "output_manifest": None} | found
         if isinstance(found["output_manifest"], str):
             found["output_manifest"] = json.loads(found["output_manifest"])
-        elif hasattr(found["output_manifest"], "to_description"):
-            found["output_manifest"] = found["output_manifest"].to_description()
     return found
 
 

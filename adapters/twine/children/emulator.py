@@ -112,4 +112,6 @@ def _plain(message: Mapping[str, Any]) -> Any:
     from fairlead.adapters.errors import InputInvalid
     from fairlead.adapters.twine.encoding import to_json
 
-    return to_json(message, "messages", error=InputInvalid)
+    # A manifest is taken with all that it knows, as an answer's must be.
+    known = {name: part.to_description() if hasattr(part, "to_description") else part for name, part in message.items()}
+    return to_json(known, "messages", error=InputInvalid)

@@ -23,6 +23,8 @@ def absolute_manifest(source: object) -> tuple[Any, list[str]]:
     it is, for the child to tell.
     """
     data, folder = load_json(source, "input_manifest", InputInvalid)
+    if hasattr(data, "to_description"):
+        data = data.to_description()
     data = to_json(data, "input_manifest", error=InputInvalid)
     local: list[str] = []
     if isinstance(data, Mapping) and isinstance(data.get("datasets"), Mapping):

@@ -34,6 +34,11 @@ UNITS = {
         configuration_values={"ignore_case": True},
         datasets={"texts": [APPS / "texts" / "latin.txt", APPS / "texts" / "german.txt"]},
     ),
+    "farm": Unit(
+        app=APPS / "farm",
+        input_values={"count": 3, "speeds": [6.5, 12, 26]},
+        datasets={"losses": [APPS / "losses" / "losses.txt"]},
+    ),
     "wind_resource": Unit(
         app=ROOT / "dags" / "apps" / "wind_resource",
         input_values={"measurement_height": 10, "hub_height": 80, "roughness_length": 0.03, "sector_count": 12},

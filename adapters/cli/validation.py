@@ -1,13 +1,15 @@
 """Checking a contract, the app that made it and inputs for it, without running anything.
 
-Unlike a run, it asks for no input that was not given, so that each can be checked as it is written, and for no
-credentials, which belong where the app will run.
+What an ``octue.yaml`` says of the configuration and the children is checked as well. Unlike a run, it asks for no
+input that was not given, so that each can be checked as it is written, and for no credentials, which belong where the
+app will run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from fairlead.adapters import storage
@@ -48,8 +50,9 @@ def checked(subject: str, inputs: Mapping[str, object], *, strict: bool = False)
     """
     errors: list[ContractError] = []
     twine = _load(subject, errors)
+    given = {**_configured(subject, errors), **inputs} if twine else {}
     if twine:
-        problems = [problem for strand, source in inputs.items() for problem in _input_problems(twine, strand, source)]
+        problems = [problem for strand, source in given.items() for problem in _input_problems(twine, strand, source)]
         if problems:
             errors.append(InputInvalid(problems))
     warnings = tuple(lints(twine)) if twine else ()
@@ -62,7 +65,7 @@ def checked(subject: str, inputs: Mapping[str, object], *, strict: bool = False)
         strand: Strand(
             required=strand != "monitor_message" and twine.requires(strand),
             members=tuple(_members(twine, strand)),
-            checked=strand in inputs,
+            checked=strand in given,
         )
         for strand in _STRANDS
         if twine.declares(strand)
@@ -74,7 +77,7 @@ def _load(subject: str, errors: list[ContractError]) -> Twine | None:
     """Load a twine, also that of an app which cannot be loaded itself."""
     path = storage.local_path(subject)
     try:
-        return Twine(path, where=subject) if path.is_file() else TwineApp(subject).load()
+        return Twine(path, where=subject) if _is_twine(path) else TwineApp(subject).load()
     except ContractError as error:
         errors.append(error)
     if isinstance(errors[0], AppInvalid) and (path / "twine.json").is_file():
@@ -85,7 +88,26 @@ def _load(subject: str, errors: list[ContractError]) -> Twine | None:
     return None
 
 
+def _is_twine(path: Path) -> bool:
+    return path.is_file() and path.suffix not in {".yaml", ".yml"}
+
+
+def _configured(subject: str, errors: list[ContractError]) -> dict[str, object]:
+    """Return what an app's ``octue.yaml`` says of its strands."""
+    if errors or _is_twine(storage.local_path(subject)):
+        return {}
+    app = TwineApp(subject)
+    try:
+        settings = app.settings(app.locate())
+    except ContractError as error:
+        errors.append(error)
+        return {}
+    return {strand: settings[strand] for strand in (*INPUT_STRANDS[:2], "children") if settings[strand] is not None}
+
+
 def _input_problems(twine: Twine, strand: str, source: object) -> list[Problem]:
+    if strand == "children":
+        return twine.children_problems(source)
     return twine.presence_problems(strand, given=True) or bind_strand(twine, strand, source)[1]
 
 

@@ -613,3 +613,24 @@ def test_a_closed_standard_output_does_not_keep_an_app_from_running(app, tmp_pat
     command = f"exec {sys.executable} -c '{program}' run {folder} --input-values '{{\"n\": 1}}' --quiet >&-"
     subprocess.run(["/bin/sh", "-c", command], check=False, timeout=60)
     assert (tmp_path / "ran").exists()
+
+
+def test_what_octue_yaml_configures_is_validated_too(fairlead, make_app):
+    contract = {
+        "configuration_values_schema": {"type": "object", "required": ["hours"]},
+        "children": [{"key": "curve"}],
+    }
+    app = make_app("def run(analysis): pass", contract)
+    service = {"name": "farm", "configuration_values": {"days": 1}, "children": {"bend": str(app)}}
+    (app / "octue.yaml").write_text(json.dumps({"services": [service]}))
+    for subject in (app, app / "octue.yaml"):
+        done = fairlead("validate", subject)
+        assert done.returncode == 3
+        assert "configuration_values.hours" in done.stderr
+        assert "bend" in done.stderr
+    service |= {"configuration_values": {"hours": 1}, "children": {"curve": str(app)}}
+    (app / "octue.yaml").write_text(json.dumps({"services": [service]}))
+    done = fairlead("validate", app)
+    assert done.returncode == 0
+    assert re.search(r"configuration_values +given, valid +hours\n", done.stdout)
+    assert re.search(r"children +given, valid +curve\n", done.stdout)

@@ -616,10 +616,8 @@ def test_a_closed_standard_output_does_not_keep_an_app_from_running(app, tmp_pat
 
 
 def test_what_octue_yaml_configures_is_validated_too(fairlead, make_app):
-    contract = {
-        "configuration_values_schema": {"type": "object", "required": ["hours"]},
-        "children": [{"key": "curve"}],
-    }
+    schema = {"type": "object", "required": ["hours"], "properties": {"hours": {"type": "integer"}}}
+    contract = {"configuration_values_schema": schema, "children": [{"key": "curve"}]}
     app = make_app("def run(analysis): pass", contract)
     service = {"name": "farm", "configuration_values": {"days": 1}, "children": {"bend": str(app)}}
     (app / "octue.yaml").write_text(json.dumps({"services": [service]}))

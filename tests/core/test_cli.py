@@ -89,10 +89,10 @@ def environment(tmp_path):
 def fairlead(environment, tmp_path):
     """Run the command to its end."""
 
-    def call(*arguments: object, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    def call(*arguments: object, stdin: str = "", cwd: Path = tmp_path) -> subprocess.CompletedProcess[str]:
         command = [str(word) for word in (FAIRLEAD, *arguments)]
         return subprocess.run(
-            command, input=stdin, capture_output=True, text=True, check=False, env=environment, cwd=tmp_path, timeout=60
+            command, input=stdin, capture_output=True, text=True, check=False, env=environment, cwd=cwd, timeout=60
         )
 
     return call
@@ -632,3 +632,24 @@ def test_what_octue_yaml_configures_is_validated_too(fairlead, make_app):
     assert done.returncode == 0
     assert re.search(r"configuration_values +given, valid +hours\n", done.stdout)
     assert re.search(r"children +given, valid +curve\n", done.stdout)
+
+
+def test_in_the_folder_of_an_octue_yaml_only_the_inputs_are_asked_for(fairlead, tmp_path):
+    service = tmp_path / "service"
+    (service / "wind").mkdir(parents=True)
+    (service / "wind" / "__init__.py").write_text("")
+    (service / "wind" / "losses.py").write_text("def left(energy): return 0.9 * energy")
+    (service / "wind" / "app.py").write_text(
+        "from wind.losses import left\n"
+        "def run(analysis):\n"
+        "    energy = analysis.configuration_values['hours'] * analysis.input_values['power']\n"
+        "    analysis.output_values['energy'] = left(energy)\n"
+    )
+    twine = {"configuration_values_schema": {}, "input_values_schema": {}, "output_values_schema": {}}
+    (service / "twine.json").write_text(json.dumps(twine))
+    configured = {"name": "wind", "app_source_path": "wind", "configuration_values": {"hours": 10}}
+    (service / "octue.yaml").write_text(json.dumps({"services": [configured]}))
+    done = fairlead("run", "--input-values", '{"power": 5}', "--json", cwd=service)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["outputs"] == {"output_values": {"energy": 45.0}}
+    assert fairlead("validate", cwd=service).returncode == 0

@@ -18,6 +18,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from fairlead.adapters.errors import Problem
+from fairlead.adapters.schemas.columns import are_kept
+from fairlead.adapters.schemas.keywords import BY_NAME, DATA
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
@@ -28,12 +30,6 @@ if TYPE_CHECKING:
 _MESSAGE_LIMIT = 300
 _MOST_FORMS = 5
 _IDS = ("$id", "id")
-DATA = {"enum", "const", "examples", "default"}
-"""Keywords whose values are data, however much they look like schemas."""
-BY_NAME = {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"}
-"""Keywords that hold schemas by names."""
-_PLAIN_RULES = {"type", "minimum", "maximum", "title", "description", "examples", "default", "unit", "units"}
-_PLAIN_TYPES: Mapping[str, set[type]] = {"number": {int, float}, "integer": {int}, "string": {str}, "boolean": {bool}}
 _TYPE_NAMES = {
     "array": "an array",
     "boolean": "a boolean",
@@ -162,6 +158,8 @@ class Schema:
 
         Raises whatever the validator raises for a schema without end, or for NaN.
         """
+        if are_kept([value], self.own, self.own):
+            return []
         found = self._validator.iter_errors(value)
         return sorted(found, key=lambda error: [_place_in_order(part) for part in error.absolute_path])
 
@@ -221,24 +219,11 @@ def _quick(draft: type[Validator]) -> type[Validator]:
     one_by_one = draft.VALIDATORS["items"]
 
     def items(validator: Validator, rules: Any, values: Any, schema: Mapping[str, Any]) -> Iterator[ValidationError]:
-        if "prefixItems" in schema or not _all_plainly_valid(values, rules):
+        if "prefixItems" in schema or not (isinstance(values, list) and are_kept(values, rules)):
             yield from one_by_one(validator, rules, values, schema)
 
     quick: type[Validator] = jsonschema.validators.extend(draft, {"items": items})  # type: ignore[no-untyped-call]
     return quick
-
-
-def _all_plainly_valid(values: Any, rules: Any) -> bool:
-    """Tell whether all values of a list keep rules that are easily seen to be kept; if not, they may be kept still."""
-    if not isinstance(values, list) or not isinstance(rules, dict) or rules.keys() - _PLAIN_RULES:
-        return False
-    kind = rules.get("type")
-    if not isinstance(kind, str) or not {*map(type, values)} <= _PLAIN_TYPES.get(kind, set()):
-        return False
-    if not values or kind not in {"number", "integer"}:
-        return True  # limits are for numbers
-    above = "minimum" not in rules or min(values) >= rules["minimum"]
-    return above and ("maximum" not in rules or max(values) <= rules["maximum"])
 
 
 def _drop_item_lists(schema: Any) -> None:

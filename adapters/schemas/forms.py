@@ -14,7 +14,8 @@ from types import MappingProxyType
 from typing import Any
 
 from fairlead.adapters.errors import ContractInvalid, Problem
-from fairlead.adapters.schemas.inlining import ANNOTATIONS, inlined
+from fairlead.adapters.schemas.inlining import inlined
+from fairlead.adapters.schemas.keywords import ANNOTATIONS
 
 _NULL = {"type": "null"}
 _TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}

@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from fairlead.adapters.schemas.checking import BY_NAME, DATA, Schema
+from fairlead.adapters.schemas.checking import Schema
+from fairlead.adapters.schemas.keywords import ANNOTATIONS, BY_NAME, DATA
 
 if TYPE_CHECKING:
     from referencing import Specification
     from referencing._core import Resolver
 
-ANNOTATIONS = ("title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly", "unit", "units")
 _GONE = {"$schema", "$id", "id", "$anchor", "$defs", "definitions", "$comment", "$dynamicRef", "$recursiveRef", "$ref"}
 
 

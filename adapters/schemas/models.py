@@ -30,7 +30,8 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from fairlead.adapters.schemas.checking import Schema, compiled
-from fairlead.adapters.schemas.inlining import ANNOTATIONS, inlined
+from fairlead.adapters.schemas.inlining import inlined
+from fairlead.adapters.schemas.keywords import ANNOTATIONS
 
 _Type: TypeAlias = Any
 """A type, or a form that stands for one, such as ``Annotated[...]``."""

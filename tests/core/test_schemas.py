@@ -7,11 +7,12 @@ import socket
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlead.adapters import schemas
 from fairlead.adapters.schemas import compiled, did_you_mean, path_to, shown
+from fairlead.adapters.schemas.columns import are_kept
 
 WHERE, RULE = "input_values", "twine.json: input_values_schema"
 DRAFTS = {
@@ -351,3 +352,77 @@ def test_a_path_is_written_as_users_write_it():
 
 def test_nothing_known_is_no_advice():
     assert did_you_mean("x", []) == ""
+
+
+# Large values at a glance
+
+
+KINDS = {
+    "number": st.integers(-3, 3) | st.floats(-3, 3),
+    "integer": st.integers(-3, 3) | st.just(2.0),
+    "string": st.text("ab", max_size=3),
+    "boolean": st.booleans(),
+    "null": st.none(),
+}
+LIMITS = st.fixed_dictionaries(
+    {},
+    optional={
+        "minimum": st.integers(-2, 2),
+        "exclusiveMaximum": st.integers(-2, 2),
+        "maxLength": st.integers(0, 3),
+        "multipleOf": st.integers(1, 2),
+        "enum": st.lists(st.sampled_from(["", "a", "b", 1, None]), min_size=1, unique=True),
+        "title": st.just("words"),
+    },
+)
+ANY = st.recursive(
+    st.one_of(*KINDS.values()),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    max_leaves=6,
+)
+RULES = st.recursive(
+    st.builds(lambda kind, limits: {"type": kind, **limits}, st.sampled_from([*KINDS]), LIMITS)
+    | LIMITS
+    | st.builds(lambda kinds: {"type": kinds}, st.lists(st.sampled_from([*KINDS]), min_size=1, unique=True))
+    | st.just({"$ref": "#/$defs/n"}),
+    lambda inner: st.one_of(
+        st.builds(lambda part, least: {"type": "array", "items": part, "minItems": least}, inner, st.integers(0, 1)),
+        st.builds(
+            lambda parts, needed, rest: {
+                "type": "object",
+                "properties": parts,
+                "required": needed,
+                "additionalProperties": rest,
+            },
+            st.dictionaries(st.sampled_from("abc"), inner, max_size=2),
+            st.lists(st.sampled_from("abc"), max_size=1),
+            st.booleans(),
+        ),
+        st.builds(lambda parts: {"anyOf": parts}, st.lists(inner, min_size=1, max_size=2)),
+        st.builds(lambda parts: {"allOf": parts}, st.lists(inner, min_size=1, max_size=2)),
+    ),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=400)
+@given(RULES, ANY)
+def test_a_glance_never_sees_more_than_the_reference_validator(rules, value):
+    schema = {"$defs": {"n": {"type": "number", "minimum": 0}}, **rules}
+    assert bool(compiled(schema).errors(value)) != jsonschema.Draft202012Validator(schema).is_valid(value)
+
+
+@pytest.mark.parametrize(
+    ("rules", "values"),
+    [
+        ({"type": "array", "items": {"$ref": "#/$defs/n"}}, [1, 2.5]),
+        ({"type": "array", "items": {"type": ["number", "null"]}}, [1, None]),
+        ({"type": "array", "items": {"anyOf": [{"type": "number"}, {"type": "string"}]}}, [1, "a"]),
+        ({"type": "array", "items": {"type": "object", "required": ["a"], "properties": {"a": {}}}}, [{"a": 1}]),
+        ({"type": "array", "items": {"type": "array", "items": {"type": "integer"}, "minItems": 1}}, [[1], [2, 3]]),
+    ],
+)
+def test_large_data_of_plain_rules_are_seen_at_a_glance(rules, values):
+    root = {"$defs": {"n": {"type": "number"}}, **rules}
+    assert are_kept([values], root, root)
+    assert not are_kept([[*values, object()]], root, root)

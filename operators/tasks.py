@@ -18,6 +18,7 @@ from fairlead.adapters.cache import ResultCache
 from fairlead.adapters.diagnostics import requested
 from fairlead.adapters.errors import Cancelled, FairleadError, InputInvalid, Problem
 from fairlead.adapters.perform import perform
+from fairlead.adapters.twine.children.backends.airflow import ERROR_KEY
 
 if TYPE_CHECKING:
     from fairlead.adapters.isolation import Isolation
@@ -72,7 +73,10 @@ def run_unit(
     except FairleadError as error:
         error.with_traceback(None)  # where in fairlead it was raised tells a reader of the task's log nothing
         if push:
-            push("error", error.to_dict())  # for who asks the DAG a question, see ``twine.children``
+            try:
+                push(ERROR_KEY, error.to_dict())  # for who asks the DAG a question, see ``twine.children``
+            except Exception as reason:  # noqa: BLE001 (the error itself decides whether the task is tried again)
+                host.log(logging.WARNING, f"The error could not be left as an XCom: {reason}")
         # Airflow has noted already if it was a user who stopped the task; a worker that goes away is worth a retry.
         if error.retryable or isinstance(error, Cancelled):
             raise

@@ -206,7 +206,8 @@ class _Run:
         if event["kind"] in {"returned", "raised"}:
             self._end, self._end_time = event, time.monotonic()
             return
-        self._said += len(line) + 1
+        if event["kind"] != "question":  # that is data of the run, as inputs and outputs are, and not what it says
+            self._said += len(line) + 1
         if event["kind"] == "log":
             self._remember(event["message"])
         self._host.emit(event)

@@ -59,10 +59,10 @@ def check(backend: "Mapping[str, Any]", child: str) -> None:
         raise InvalidInputException(msg)
     for key in ("api_url", "url"):
         if backend.get(key) is not None:
-            _check_address(backend[key], f"child '{child}', {key}")
+            check_address(backend[key], f"child '{child}', {key}")
 
 
-def _check_address(address: str, where: str) -> None:
+def check_address(address: str, where: str) -> None:
     """Raise `InvalidInputException` unless an address is one, without credentials in it (which are not quoted)."""
     from urllib.parse import urlsplit
 
@@ -70,10 +70,10 @@ def _check_address(address: str, where: str) -> None:
 
     parts = urlsplit(address)
     if parts.username or parts.password:
-        msg = f"{where}: the address has a user or a password in it. Leave it out, and set it in the environment."
+        msg = f"{where}: the address has a user or a password in it. Leave it out: credentials have variables."
         raise InvalidInputException(msg)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        msg = f"{where}: {address!r} is no address of a web server. Give http://host:port or https://host."
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        msg = f"{where}: that is no address of an API. Give http://host:port or https://host, with a path if need be."
         raise InvalidInputException(msg)
 
 

@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 from fairlead.adapters.errors import RunFailed
 from fairlead.adapters.twine.children import failures, messages
+from fairlead.adapters.twine.children.backends import check_address
 from fairlead.adapters.twine.children.backends.remote import Api, Refused, follow, travelling
 from fairlead.adapters.twine.exceptions import InvalidInputException, ServiceNotFound
 
@@ -32,6 +33,8 @@ QUESTION_PREFIX = "question-"
 _DEFAULT_ADDRESS = "http://localhost:8080"
 _LOG_SHARE = 10
 _MOST_ATTEMPTS = 100
+_PAGE = 100
+_ENDED = {"success", "failed"}
 _NOT_STARTED = {None, "scheduled", "queued", "skipped", "upstream_failed", "removed"}
 
 
@@ -56,6 +59,7 @@ class AirflowDag:
 
     def _api(self, question: Question) -> Api:
         address = self.url or os.environ.get("AIRFLOW_API_URL") or _DEFAULT_ADDRESS
+        check_address(address, f"child '{question.child}', {'url' if self.url else 'AIRFLOW_API_URL'}")
         return Api(address, question, server="Airflow's API", headers={})
 
 
@@ -102,7 +106,7 @@ class _DagRun:
 
     def has_ended(self) -> bool:
         self._state = self._get(self._run)["state"]
-        over = self._state in {"success", "failed"}
+        over = self._state in _ENDED
         if over or time.monotonic() >= self._next_look:
             start = time.monotonic()
             for task in self._tasks():
@@ -139,7 +143,7 @@ class _DagRun:
         raise failures.raised_here(failure, question.child, question.timeout)
 
     def cancel(self) -> None:
-        if self._run_id is None:
+        if self._run_id is None or self._state in _ENDED:
             return
         try:
             self._send("PATCH", self._run, {"state": "failed"})
@@ -149,7 +153,7 @@ class _DagRun:
             self._run_id = None
 
     def is_stopped(self) -> bool:
-        return self._run_id is None or self._get(self._run)["state"] in {"success", "failed"}
+        return self._run_id is None or self._get(self._run)["state"] in _ENDED
 
     @property
     def _run(self) -> str:
@@ -169,8 +173,16 @@ class _DagRun:
                     "AIRFLOW_API_TOKEN, or AIRFLOW_API_USERNAME and AIRFLOW_API_PASSWORD, in the environment."
                 )
                 raise InvalidInputException(msg)
-            _, answer = self._api.send("POST", "/auth/token", {"username": user, "password": password})
-            token = answer["access_token"]
+            try:
+                _, answer = self._api.send("POST", "/auth/token", {"username": user, "password": password})
+                token = answer["access_token"]
+            except (KeyError, TypeError, Refused) as error:
+                # What the server says may repeat what it was sent.
+                status = error.status if isinstance(error, Refused) else 0
+                address = f"{self._api.address}/auth/token"
+                found = f"refused POST {address} with status {status}" if status else f"gave no token at {address}"
+                msg = f"Child '{self._question.child}': Airflow's API {found}. Check the address, user and password."
+                raise Refused(msg, status) from None
         self._api.headers["authorization"] = f"Bearer {token}"
 
     def _get(self, path: str, **parameters: Any) -> Any:
@@ -195,7 +207,12 @@ class _DagRun:
 
     def _tasks(self, *, every: bool = False) -> list[dict[str, Any]]:
         """Return the run's task instances: those that may answer, or all of them."""
-        found: list[dict[str, Any]] = self._get(f"{self._run}/taskInstances")["task_instances"]
+        found: list[dict[str, Any]] = []
+        while True:
+            page = self._get(f"{self._run}/taskInstances", limit=_PAGE, offset=len(found))
+            found += page["task_instances"]
+            if not page["task_instances"] or len(found) >= page.get("total_entries", 0):
+                break
         return [task for task in found if every or self._task_id in {None, task["task_id"]}]
 
     def _answering_task(self) -> str:
@@ -224,7 +241,7 @@ class _DagRun:
             return
         path = f"{self._run}/taskInstances/{quote(task['task_id'], safe='')}/logs/{number}"
         try:
-            content = self._get(path, full_content="true", map_index=task["map_index"])["content"]
+            content = self._get(path, patient=False, full_content="true", map_index=task["map_index"])["content"]
         except Refused:  # a log that cannot be read yet, or any more, costs no answer
             return
         lines = [line for line in content if isinstance(line, dict) and line.get("timestamp")]

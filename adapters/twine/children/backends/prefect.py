@@ -12,6 +12,7 @@ result cache that both sides can read.
 from __future__ import annotations
 
 import base64
+import contextlib
 import datetime as dt
 import json
 import os
@@ -23,6 +24,7 @@ from urllib.parse import quote
 
 from fairlead.adapters.errors import OutputInvalid, Problem, RunFailed
 from fairlead.adapters.twine.children import failures, messages
+from fairlead.adapters.twine.children.backends import check_address
 from fairlead.adapters.twine.children.backends.remote import Api, Refused, follow, travelling
 from fairlead.adapters.twine.exceptions import InvalidInputException, ServiceNotFound
 
@@ -74,6 +76,7 @@ class PrefectDeployment:
                 "child's backend an 'api_url', e.g. http://127.0.0.1:4200/api."
             )
             raise InvalidInputException(msg)
+        check_address(address, f"child '{question.child}', {'api_url' if self.api_url else 'PREFECT_API_URL'}")
         headers = {}
         if key := os.environ.get("PREFECT_API_KEY"):
             headers["authorization"] = f"Bearer {key}"
@@ -181,10 +184,11 @@ class _FlowRun:
     def _hear_the_rest(self, *, answers: bool) -> None:
         """Hear what is still on its way: Prefect sends log lines in batches, some seconds after they were written."""
         end = time.monotonic() + (_LOG_PATIENCE if answers else 0.0)
-        self._hear()
-        while not self._is_told and time.monotonic() < end:
-            self._api.pause(0.2)
+        with contextlib.suppress(TimeoutError):  # the answer is there: what is late is only log
             self._hear()
+            while not self._is_told and time.monotonic() < end:
+                self._api.pause(0.2)
+                self._hear()
 
     def _hear(self) -> None:
         criteria: dict[str, Any] = {"flow_run_id": {"any_": [self._id]}}
@@ -193,7 +197,10 @@ class _FlowRun:
         offset = 0
         while True:
             request = {"logs": criteria, "sort": "TIMESTAMP_ASC", "limit": _LOG_PAGE, "offset": offset}
-            _, lines = self._api.send("POST", "/logs/filter", request)
+            try:
+                _, lines = self._api.send("POST", "/logs/filter", request, patient=False)
+            except Refused:  # a log that cannot be read costs no answer
+                return
             for line in lines:
                 if line["id"] not in self._heard:
                     self._heard.add(line["id"])

@@ -99,14 +99,24 @@ class Api:
         """Allow only so many seconds from now on for everything, and let nothing else interrupt it."""
         self._deadline, self._stop, self._is_known = time.monotonic() + seconds, None, True
 
-    def get(self, path: str, **parameters: Any) -> Any:
-        """Return the JSON data at a path; raises `Refused`."""
-        return self._ask("GET", path, parameters=parameters).json()
+    def get(self, path: str, *, patient: bool = True, **parameters: Any) -> Any:
+        """Return the JSON data at a path; raises `Refused`, also for a silent server if not ``patient``."""
+        return self._data(self._ask("GET", path, parameters=parameters, patient=patient))
 
-    def send(self, method: str, path: str, data: object) -> tuple[int, Any]:
-        """Send JSON data, and return the status and the JSON data that came back; raises `Refused`."""
-        response = self._ask(method, path, data=data)
-        return response.status_code, response.json() if response.content else None
+    def send(self, method: str, path: str, data: object, *, patient: bool = True) -> tuple[int, Any]:
+        """Send JSON data, and return the status and the JSON data that came back; raises `Refused` as `get` does."""
+        response = self._ask(method, path, data=data, patient=patient)
+        return response.status_code, self._data(response) if response.content else None
+
+    def _data(self, response: httpx.Response) -> Any:
+        try:
+            return response.json()
+        except ValueError as error:
+            msg = (
+                f"Child '{self._child}': what answers at {response.url} is not {self._server}: it does not say JSON, "
+                f"but {_words(response)[:80]!r}. Check the address; that of Prefect's API ends in /api."
+            )
+            raise Refused(msg) from error
 
     def pause(self, seconds: float) -> None:
         """Wait a while; raises when nobody waits for the answer any more, or the time is up."""
@@ -124,8 +134,19 @@ class Api:
         if self._deadline is not None and time.monotonic() >= self._deadline:
             raise late(self._child, self._timeout)
 
+    @property
+    def has_arrived(self) -> bool:
+        """Tell whether the question is known to have arrived."""
+        return self._is_known
+
     def _ask(
-        self, method: str, path: str, *, data: object = None, parameters: Mapping[str, Any] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        data: object = None,
+        parameters: Mapping[str, Any] | None = None,
+        patient: bool,
     ) -> httpx.Response:
         import httpx
 
@@ -150,6 +171,8 @@ class Api:
                 reason = f"{type(error).__name__}: {error}"
             finally:
                 _is_ours.reset(ours)
+            if not patient:
+                raise Refused(f"Child '{self._child}': {self._server} did not answer {method} {path} ({reason}).")
             now = time.monotonic()
             if silent_since is None:
                 silent_since = now
@@ -227,7 +250,7 @@ def follow(run: RemoteRun, api: Api, question: Question) -> dict[str, Any]:
         over = True
         return run.outputs()
     except BaseException as error:
-        if not over and not isinstance(error, QuestionNotDelivered):
+        if not over and (api.has_arrived or not isinstance(error, QuestionNotDelivered)):
             _stop(run, api, question, in_haste=not isinstance(error, Exception) or question.stop.is_set())
         raise
 

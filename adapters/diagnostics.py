@@ -297,6 +297,7 @@ class Scrubber:
     def __init__(self, secrets: Mapping[str, str]) -> None:
         """Take out the values of ``secrets``, too, and put their names there; very short ones are left alone."""
         self._secrets = [(value, f"<{name}>") for name, value in secrets.items() if len(value) >= _SHORTEST_SECRET]
+        self._secrets.sort(key=lambda secret: -len(secret[0]))  # one may begin with another
         self._needles = [b"://", *(json.dumps(value)[1:-1].encode() for value, _ in self._secrets)]
 
     def text(self, text: str) -> str:

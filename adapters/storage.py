@@ -329,7 +329,9 @@ def on_store(location: str, action: Callable[[Any, str], T]) -> T:
         silent = isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError)
         if isinstance(error, FileNotFoundError) and not silent:  # fsspec says so too of a web server that is silent
             raise
+        shown = location.partition("?")[0]  # a query may be a signature
+        told = str(error).replace(location, shown)
         raise StorageFailed(
-            f"{location}: the store answered with {type(error).__name__}: {error}",
+            f"{shown}: the store answered with {type(error).__name__}: {told}",
             remedy="Check the address, the credentials in the environment and the network.",
         ) from error

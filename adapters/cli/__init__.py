@@ -173,7 +173,7 @@ def run(
             use_signed_urls_for_output_datasets=signed_urls,
         )
         if output_dir:
-            refuse_source(output_dir, unit.folder)
+            refuse_source(output_dir, unit.locate().root)
         inputs = {name: source for name, source in strands.items() if source is not None}
         place = _isolation(isolation, silence_limit=silence_limit, stop_silent=stop_silent, output_limit=output_limit)
         wish = _diagnostics(diagnostics, always=diagnostics_always, copy_datasets=copy_datasets)

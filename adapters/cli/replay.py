@@ -61,7 +61,7 @@ def replayed(
         record = bundle.record
         unit = RecordedApp(bundle, app=app, tell=lambda line: host.log(logging.WARNING, line))
         if app and output_dir:
-            refuse_source(output_dir, unit.folder)
+            refuse_source(output_dir, unit.root)
         seconds = timeout or record.get("limits", {}).get("timeout")
         if debug or seconds == float("inf"):
             seconds = None

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from types import ModuleType
 
-from fairlead.adapters.isolation.private_modules import PrivateModules
+from fairlead.adapters.isolation.private_modules import MARK, PrivateModules
 
 _in_use = threading.Lock()
 
@@ -42,14 +42,17 @@ class PlainModules:
 
     def close(self) -> None:
         """Forget what was imported from the folders, and put back what was hidden by it."""
-        for name in [*sys.modules]:
-            if name not in self._before and self._is_own(sys.modules[name]):
-                del sys.modules[name]
-        sys.modules.update(self._hidden)
-        for path in self._paths:
-            if path in sys.path:
-                sys.path.remove(path)
-        _in_use.release()
+        try:
+            for name, module in [*sys.modules.items()]:
+                # Another load of these folders, in another thread, has marked names.
+                if name not in self._before and MARK not in name and self._is_own(module):
+                    sys.modules.pop(name, None)
+            sys.modules.update(self._hidden)
+            for path in self._paths:
+                if path in sys.path:
+                    sys.path.remove(path)
+        finally:
+            _in_use.release()
 
     def _namesakes(self) -> Iterator[str]:
         """Go through the imported modules that would be taken for the app's, though they are from elsewhere."""

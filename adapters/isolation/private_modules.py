@@ -27,6 +27,8 @@ from typing import Any
 from fairlead.adapters.isolation.app_source import SourceLoader
 
 _numbers = itertools.count(1)
+MARK = "@"
+"""What begins the mark in a name; no name that Python can import otherwise has it."""
 
 
 class PrivateModules:
@@ -35,7 +37,7 @@ class PrivateModules:
     def __init__(self, roots: Sequence[str]) -> None:
         """Load nothing yet."""
         self._roots = list(roots)
-        self._mark = f"@{next(_numbers):08x}"
+        self._mark = f"{MARK}{next(_numbers):08x}"
         self._builtins = {**vars(builtins), "__import__": self._import}
         self._found: set[str] = set()
         _finder.loads[self._mark] = self

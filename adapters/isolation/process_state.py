@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 class _State:
     """A process as it is when this is made."""
 
-    directory: str = field(default_factory=os.getcwd)
+    directory: str | None = field(default_factory=lambda: _here())
     environment: dict[str, str] = field(default_factory=lambda: dict(os.environ))
     path: list[str] = field(default_factory=lambda: [*sys.path])
     arguments: list[str] = field(default_factory=lambda: [*sys.argv])
@@ -32,10 +32,14 @@ class _State:
         default_factory=lambda: {logger: _facts(logger) for logger in _loggers()}
     )
 
+    levels: dict[logging.Handler, int] = field(
+        default_factory=lambda: {handler: handler.level for logger in _loggers() for handler in logger.handlers}
+    )
+
     def put_back(self) -> None:
         """Change back what has been changed."""
         with contextlib.suppress(OSError):  # the folder may be gone, which was nobody's to prevent
-            if os.getcwd() != self.directory:
+            if self.directory is not None and _here() != self.directory:
                 os.chdir(self.directory)
         for name in [*os.environ]:
             if name not in self.environment:
@@ -51,11 +55,22 @@ class _State:
                 level, handlers, logger.propagate, logger.disabled = facts
                 logger.setLevel(level)
                 logger.handlers[:] = handlers
+        for handler, level in self.levels.items():
+            if handler.level != level:
+                handler.setLevel(level)
 
 
 def _loggers() -> list[logging.Logger]:
     known = [logger for logger in logging.root.manager.loggerDict.values() if isinstance(logger, logging.Logger)]
     return [logging.root, *known]
+
+
+def _here() -> str | None:
+    """Return the working directory, None if it is gone."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return None
 
 
 def _facts(logger: logging.Logger) -> tuple[int, list[logging.Handler], bool, bool]:

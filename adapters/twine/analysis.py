@@ -159,6 +159,9 @@ class Analysis(Identifiable, Labelable, Taggable, Serialisable):
         If the function raises, or returns what the twine does not allow, the messages stop and the run fails with that
         error when the app returns.
         """
+        if not isinstance(period, int | float) or not period > 0:
+            msg = f"period is {period!r}; give the seconds between two messages, a number above 0"
+            raise ValueError(msg)
         thread = PeriodicMessage(self.send_monitor_message, create_monitor_message, period)
         self._periodic_monitor_message_sender_threads.append(thread)
         thread.start()
@@ -309,5 +312,14 @@ def _hash(strand: "Any") -> "str | None":
 
 
 def _described(manifest: "Any") -> "Any":
-    """Return all that is known of an output manifest; an app may have set anything in its place."""
-    return manifest.to_description() if hasattr(manifest, "to_description") else manifest
+    """Return all that is known of an output manifest; raises `OutputInvalid` for anything else in its place."""
+    from fairlead.adapters.errors import OutputInvalid, Problem
+
+    remedy = "Assign a Manifest, and put Datasets into its 'datasets'."
+    if not hasattr(manifest, "to_description"):
+        raise OutputInvalid(Problem("output_manifest", f"is a {type(manifest).__name__}", "a Manifest", remedy))
+    for key, dataset in manifest.datasets.items():
+        if not hasattr(dataset, "to_description"):
+            place = f"output_manifest.datasets.{key}"
+            raise OutputInvalid(Problem(place, f"is a {type(dataset).__name__}", "a Dataset", remedy))
+    return manifest.to_description()

@@ -270,7 +270,7 @@ class AppLocation:
         return "" if self.source == self.root else self.source.relative_to(self.root).as_posix()
 
 
-def locate_app(app: str | os.PathLike[str]) -> AppLocation:
+def locate_app(app: str | os.PathLike[str], *, with_twine: bool = True) -> AppLocation:
     """Find the parts of an app.
 
     How it works: a folder with an ``octue.yaml`` is what that says, and so is such a file itself, and a folder that the
@@ -280,6 +280,7 @@ def locate_app(app: str | os.PathLike[str]) -> AppLocation:
 
     Args:
         app: a folder, a file URL of one, or the path of a service configuration file.
+        with_twine: whether the contract must be there, too.
 
     Raises:
         AppInvalid: a part is not there.
@@ -297,7 +298,7 @@ def locate_app(app: str | os.PathLike[str]) -> AppLocation:
         service, configuration = load_service_and_app_configuration(file)
         source, twine = Path(service.app_source_path), Path(service.twine_path)
         remedy = f"Correct 'app_source_path' and 'twine_path' in {file}."
-    for part in (source, source / "app.py", twine):
+    for part in (source, source / "app.py", *([twine] if with_twine else [])):
         if not part.exists():
             raise AppInvalid(Problem(named, f"{part} is not there", "an app's folder", remedy))
     package = _topmost_package(source)

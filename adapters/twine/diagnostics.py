@@ -118,17 +118,19 @@ def describe_inputs(app: TwineApp, inputs: Mapping[str, Any]) -> Description:
             documents[f"{strand}.json"] = to_json(data, strand, error=InputInvalid)
         except ContractError:
             continue  # what is wrong with it is in the error, which is in the bundle, too
+    source, inside = None, ""
     try:
         located = app.locate()
+        source, inside = located.root, located.inside
         secrets = credentials(app.load().raw, environment_files(located))
     except ContractError:
         secrets = {}
     return Description(
         name=f"refused-{os.urandom(8).hex()}",
         documents=documents,
-        source=app.folder,
+        source=source,
         secrets=secrets,
-        facts={"app": app.app},
+        facts={"app": app.app, "inside": inside},
     )
 
 
@@ -139,7 +141,7 @@ def credentials(contract: Mapping[str, Any], files: list[str]) -> dict[str, str]
         import dotenv
 
         for file in files:
-            known |= dotenv.dotenv_values(file)
+            known = dotenv.dotenv_values(file) | known  # the first file wins, as in the app's process
     known |= os.environ
     names = [credential["name"] for credential in contract.get("credentials", ())]
     return {name: value for name in names if (value := known.get(name))}

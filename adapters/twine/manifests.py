@@ -129,7 +129,7 @@ def _bind_dataset(
         if isinstance(digest, str):
             file["digest"] = digest
             continue
-        found = f"cannot read {file['path']}: {getattr(digest, 'strerror', None) or 'it is not there'}"
+        found = f"cannot read {plain_url(file['path'])}: {getattr(digest, 'strerror', None) or 'it is not there'}"
         remedy = "Check the path and its permissions."
         problems.append(Problem(f"{place}, file '{file['name']}'", found, "a file", remedy))
     described = {**dataset, **stored}

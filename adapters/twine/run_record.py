@@ -69,8 +69,11 @@ class RunRecord(logging.Handler):
         self._writing = threading.Lock()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a log record down."""
-        self.hear(events.of_record(record))
+        """Write a log record down; what is wrong with it, or with the disk, is reported as logging does."""
+        try:
+            self.hear(events.of_record(record))
+        except Exception:  # noqa: BLE001 (a logging handler never raises into the program that logs)
+            self.handleError(record)
 
     def hear(self, event: Event) -> None:
         """Write an event down."""

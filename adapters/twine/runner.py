@@ -30,6 +30,7 @@ from fairlead.adapters.twine.configuration import ServiceConfiguration, locate_a
 from fairlead.adapters.twine.resources import Dataset, Manifest
 from fairlead.adapters.twine.run_record import RunRecord
 from fairlead.adapters.twine.twined import Twine, exceptions
+from fairlead.adapters.twine.unit import bind_strand
 from fairlead.adapters.twine.worker import entry_point, perform_analysis
 
 App = Callable[[Analysis], object]
@@ -112,6 +113,8 @@ class Runner:
         **overrides: Any,
     ) -> Self:
         """Make a runner of what `load_service_and_app_configuration` returns; ``overrides`` are those of `Runner`."""
+        if isinstance(app_configuration, str):  # in octue 0.63 and later, project and service stand in its place
+            app_configuration, project_name, service_id = None, app_configuration, service_id or project_name
         app = app_configuration or service_configuration
         arguments: dict[str, Any] = {
             "app_src": service_configuration.app_source_path,
@@ -120,6 +123,9 @@ class Runner:
             "configuration_manifest": app.configuration_manifest,
             "children": app.children,
             "output_location": app.output_location,
+            "use_signed_urls_for_output_datasets": bool(app.use_signed_urls_for_output_datasets),
+            "service_registries": service_configuration.service_registries,
+            "delete_local_files": bool(service_configuration.delete_local_files),
             "diagnostics_cloud_path": service_configuration.diagnostics_cloud_path,
             "project_id": project_name,
             "service_id": service_id or service_configuration.service_id,
@@ -207,7 +213,7 @@ class Runner:
             twine=self.twine,
             sources={strand: source for strand, source in sources.items() if source is not None},
             app=folder or str(getattr(source, "__name__", "app")),
-            located=locate_app(folder) if folder else None,
+            located=locate_app(folder, with_twine=False) if folder else None,
         )
         logging.getLogger().addHandler(record)
         try:
@@ -236,9 +242,10 @@ class Runner:
         if twine.declares("credentials"):
             twine.validate_credentials()
         children = given.pop("children")
+        manifests = {"input_manifest": input_manifest, "configuration_manifest": self.configuration_manifest}
         strands: dict[str, Any] = {
-            strand: _own_values(data) if strand in VALUES_STRANDS else self._own_manifest(strand, data)
-            for strand, data in (given | _manifests(input_manifest, self.configuration_manifest)).items()
+            strand: _own_values(data) if strand in VALUES_STRANDS else self._own_manifest(strand, manifests[strand])
+            for strand, data in given.items()
             if data is not None
         }
         outputs = None
@@ -258,13 +265,16 @@ class Runner:
         )
 
     def _own_manifest(self, strand: str, data: Any) -> Manifest:
-        """Return a manifest that is this run's own; the tags of its files are as the twine asks."""
-        manifest = copy.deepcopy(data) if isinstance(data, Manifest) else Manifest(**data)
-        asked = any("file_tags_template" in dataset for dataset in self.twine.datasets(strand).values())
-        problems = self.twine.manifest_problems(strand, manifest.to_description()["datasets"]) if asked else []
+        """Return a manifest that is this run's own, of files that are there and have the tags the twine asks for."""
+        if isinstance(data, Manifest):
+            manifest, problems = copy.deepcopy(data), []
+            if any("file_tags_template" in dataset for dataset in self.twine.datasets(strand).values()):
+                problems = self.twine.manifest_problems(strand, manifest.to_description()["datasets"])
+        else:
+            bound, problems = bind_strand(self.twine, strand, data)
+            manifest = Manifest() if problems else Manifest.from_description(bound)
         if problems:
-            message = f"The files of the {strand} do not have the tags that the twine asks for."
-            raise exceptions.InvalidManifestContents(message).telling(problems)
+            raise exceptions.InvalidManifestContents(f"The {strand} cannot be used.").telling(problems)
         return manifest
 
     def _children(self, data: Sequence[Mapping[str, Any]]) -> dict[str, Child]:
@@ -283,7 +293,7 @@ class Runner:
             else:
                 yield getattr(source, "run", source)
             return
-        located = locate_app(source)
+        located = locate_app(source, with_twine=False)  # the twine is the runner's
         compat.install("octue", "twined")
         modules = modules_of([str(root) for root in located.roots])
         try:
@@ -294,22 +304,21 @@ class Runner:
 
 @contextlib.contextmanager
 def _logged(level: int | str, handler: logging.Handler | None) -> Generator[None]:
-    """Let records from a level on through, and give them to a handler as well; `preserved` undoes it."""
+    """Let records from a level on through, and give them to a handler as well; `preserved` puts the level back."""
     root = logging.getLogger()
     root.setLevel(level.upper() if isinstance(level, str) else level)
-    if handler is not None and handler not in root.handlers:
-        root.addHandler(handler)
-    yield
+    added = None if handler is None or handler in root.handlers else handler
+    if added is not None:
+        root.addHandler(added)
+    try:
+        yield
+    finally:
+        if added is not None:  # at once, though other runs may go on, which `preserved` waits for
+            root.removeHandler(added)
 
 
 def _write_down(record: RunRecord, key: str, answered: Mapping[str, Any]) -> None:
     record.hear(events.question(key, dict(answered["question"]), [*answered["messages"]]))
-
-
-def _manifests(input_manifest: Any, configuration_manifest: Any) -> dict[str, Manifest]:
-    """Return those strands that were given as objects, which may know more than their data tell."""
-    given = {"input_manifest": input_manifest, "configuration_manifest": configuration_manifest}
-    return {strand: manifest for strand, manifest in given.items() if isinstance(manifest, Manifest)}
 
 
 def _own_values(data: Any) -> Any:

@@ -74,7 +74,7 @@ class TwineApp:
             "configuration_values": configuration_values,
             "configuration_manifest": configuration_manifest,
             "children": children,
-            "output_location": None if output_location is None else os.fspath(output_location),
+            "output_location": os.fspath(output_location) or None if output_location is not None else None,
             "use_signed_urls_for_output_datasets": use_signed_urls_for_output_datasets,
         }
 
@@ -85,7 +85,7 @@ class TwineApp:
     @property
     def name(self) -> str:
         """The folder's name."""
-        return self.folder.name
+        return self.folder.parent.name if self.folder.suffix in {".yaml", ".yml"} else self.folder.name
 
     @functools.cached_property
     def folder(self) -> Path:
@@ -111,6 +111,7 @@ class TwineApp:
         chosen: dict[str, Any] = {
             name: configured[name] if value is None else value for name, value in self.arguments.items()
         }
+        chosen["output_location"] = chosen["output_location"] or None
         if chosen["output_location"] is not None:
             storage.refuse_secrets(chosen["output_location"], "output_location")
         return chosen | {"children": merged(configured["children"], self.arguments["children"])}
@@ -323,6 +324,12 @@ def _collect_dataset(key: str, dataset: Mapping[str, Any], directory: Path, file
     if key in {"", ".", ".."} or "/" in key:
         found = f"{key!r} cannot be the name of a dataset"
         raise OutputInvalid(Problem("output_manifest.datasets", found, "a name without '/'", "Rename it."))
+    uploaded = dataset.get("uploaded")
+    if uploaded and storage.is_local(uploaded["location"]):
+        if storage.local_path(uploaded["location"]).resolve().is_relative_to(directory.resolve()):
+            found = f"it is uploaded to {uploaded['location']}, a folder that goes with the run"
+            remedy = "Give 'upload_output_datasets_to' an absolute path or a URL."
+            raise OutputInvalid(Problem(f"output_manifest.datasets.{key}", found, "a place that stays", remedy))
     described: list[dict[str, Any]] = []
     taken = {*files.values()}
     for file in dataset["files"]:

@@ -89,11 +89,31 @@ def check_entry_points(*, function: bool, cls: bool, where: str) -> None:
 
 
 def set_credentials(files: "list[str]") -> None:
-    """Take credentials from ``.env`` files into this process's environment; what is set already stays."""
-    for file in files:
-        import dotenv
+    """Take credentials from ``.env`` files, the first before the others, into this process's environment.
 
-        dotenv.load_dotenv(file)
+    What is set already stays. Raises `InputInvalid` where that is the credential of another app in this process.
+    """
+    if not files:
+        return
+    import dotenv
+
+    values: dict[str, str | None] = {}
+    for file in files:
+        values = dotenv.dotenv_values(file) | values
+    for name, value in values.items():
+        known = os.environ.get(name)
+        if value is not None and known is None:
+            os.environ[name] = _set_here[name] = value
+        elif value is not None and known != value and _set_here.get(name) == known:
+            from fairlead.adapters.errors import InputInvalid, Problem
+
+            found = "an app that runs in this process at the same time has another value for it"
+            remedy = "Run one of them in a child process, or after the other."
+            raise InputInvalid(Problem(f"credentials.{name}", found, "the app's own", remedy))
+
+
+_set_here: dict[str, str] = {}
+"""What `set_credentials` has set in this process; when the last app has ended, it is out of the environment."""
 
 
 def _as_given(payload: "Mapping[str, Any]", strand: str) -> "Any":

@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)(://|::(?=[A-Za-z][A-Za-z0-9+.-]*(?:://|::)))")
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
+_PLAIN = {*_EXTRAS, "memory"}
+"""Stores that read from no other, so that '::' in an address is part of a name."""
 _ADDRESSES_WITH_COLONS = {"github", "git"}  # org:repository@revision
 _SMALL = 1 << 18
 _CHUNK = 1 << 22
@@ -311,7 +313,12 @@ def on_store(location: str, action: Callable[[Any, str], T]) -> T:
     try:
         import fsspec
 
-        fs, path = fsspec.core.url_to_fs(location)
+        if "::" in location and scheme in _PLAIN:  # part of a name
+            fs = fsspec.filesystem(scheme)
+            path = fs._strip_protocol(location)  # noqa: SLF001 (its only way from address to path)
+            path = f"/{path.lstrip('/')}" if scheme == "memory" else path  # fsspec's own slip
+        else:
+            fs, path = fsspec.core.url_to_fs(location)
     except ImportError as error:
         extra = _EXTRAS.get(scheme)
         raise StorageFailed(

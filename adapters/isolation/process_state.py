@@ -19,11 +19,19 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 
 
+def _here() -> str | None:
+    """Return the working directory, None if it is gone."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return None
+
+
 @dataclass(frozen=True)
 class _State:
     """A process as it is when this is made."""
 
-    directory: str | None = field(default_factory=lambda: _here())
+    directory: str | None = field(default_factory=_here)
     environment: dict[str, str] = field(default_factory=lambda: dict(os.environ))
     path: list[str] = field(default_factory=lambda: [*sys.path])
     arguments: list[str] = field(default_factory=lambda: [*sys.argv])
@@ -63,14 +71,6 @@ class _State:
 def _loggers() -> list[logging.Logger]:
     known = [logger for logger in logging.root.manager.loggerDict.values() if isinstance(logger, logging.Logger)]
     return [logging.root, *known]
-
-
-def _here() -> str | None:
-    """Return the working directory, None if it is gone."""
-    try:
-        return os.getcwd()
-    except FileNotFoundError:
-        return None
 
 
 def _facts(logger: logging.Logger) -> tuple[int, list[logging.Handler], bool, bool]:

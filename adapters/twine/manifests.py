@@ -262,6 +262,8 @@ def _file(
         )
         return {"name": "", "path": "", "timestamp": None, **_description({}, place)}
     path = os.fspath(path)
+    if path and storage.is_local(path) and ".." not in path.split("/"):
+        path = os.path.normpath(path)
     location = _absolute(path, base)
     if folder is not None and storage.is_local(path) and not os.path.isabs(path):
         below = storage.join(folder, path)

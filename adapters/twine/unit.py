@@ -324,12 +324,11 @@ def _collect_dataset(key: str, dataset: Mapping[str, Any], directory: Path, file
     if key in {"", ".", ".."} or "/" in key:
         found = f"{key!r} cannot be the name of a dataset"
         raise OutputInvalid(Problem("output_manifest.datasets", found, "a name without '/'", "Rename it."))
-    uploaded = dataset.get("uploaded")
-    if uploaded and storage.is_local(uploaded["location"]):
-        if storage.local_path(uploaded["location"]).resolve().is_relative_to(directory.resolve()):
-            found = f"it is uploaded to {uploaded['location']}, a folder that goes with the run"
-            remedy = "Give 'upload_output_datasets_to' an absolute path or a URL."
-            raise OutputInvalid(Problem(f"output_manifest.datasets.{key}", found, "a place that stays", remedy))
+    place = dataset.get("uploaded", {}).get("location")
+    if place and storage.is_local(place) and storage.local_path(place).resolve().is_relative_to(directory.resolve()):
+        found = f"it is uploaded to {place}, a folder that goes with the run"
+        remedy = "Give 'upload_output_datasets_to' an absolute path or a URL."
+        raise OutputInvalid(Problem(f"output_manifest.datasets.{key}", found, "a place that stays", remedy))
     described: list[dict[str, Any]] = []
     taken = {*files.values()}
     for file in dataset["files"]:

@@ -410,7 +410,7 @@ def stopping(step):
         return step(*arguments, **options)
     return run
 
-transfer.send, transfer._write = stopping(transfer.send), stopping(transfer._write)
+transfer.send, transfer.metadata.update = stopping(transfer.send), stopping(transfer.metadata.update)
 Dataset(source).upload(target)
 """
 

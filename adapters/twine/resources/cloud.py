@@ -25,6 +25,11 @@ _LIMITS = {_S3: 2_000, _GOOGLE: 8_000}
 _ELSEWHERE = {f"{stored.NAMESPACE}sidecar": "true"}
 """What is kept with an object whose metadata have no room there."""
 _OURS = (*(stored.NAMESPACE + field for field in ("id", "timestamp", "tags", "labels", "sdk_version")), *_ELSEWHERE)
+_KEPT = (
+    *("ContentType", "ContentEncoding", "ContentDisposition", "ContentLanguage", "CacheControl", "Expires"),
+    *("StorageClass", "ServerSideEncryption", "SSEKMSKeyId", "WebsiteRedirectLocation"),
+)
+"""What S3 keeps of an object in a copy only if it is told so."""
 _HEADER = re.compile(r"x-(?:goog|amz)-meta-(.+)")
 _MD5 = re.compile(r'"?([0-9a-f]{32})"?')
 
@@ -74,6 +79,11 @@ def is_url(location: str) -> bool:
 def has_metadata(location: str) -> bool:
     """Tell whether a store keeps metadata with objects at all."""
     return location.startswith((*_S3, *_GOOGLE))
+
+
+def is_dated(location: str) -> bool:
+    """Tell whether a store lists objects without their metadata, so that times tell what is newer."""
+    return location.startswith(_S3)
 
 
 def _kept(location: str, record: "Mapping[str, Any]") -> "tuple[dict[str, str], bool]":
@@ -211,7 +221,7 @@ def set_metadata(location: str, metadata: "Mapping[str, str]") -> None:
                 **metadata,
             },
             MetadataDirective="REPLACE",
-            **({"ContentType": facts["ContentType"]} if "ContentType" in facts else {}),
+            **{name: facts[name] for name in _KEPT if facts.get(name)},
         )
 
     storage.on_store(location, put)

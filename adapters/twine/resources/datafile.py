@@ -9,6 +9,7 @@ together is a dataset's affair.
 import json
 import os
 import posixpath
+import threading
 
 from fairlead.adapters.twine.exceptions import CloudLocationNotSpecified, InvalidInputException, ReadOnlyResource
 from fairlead.adapters.twine.resources import metadata as stored
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from fairlead.adapters.twine.resources.opening import OpenDatafile
 
 _WEEK = 7 * 24 * 3600
+_FETCHED = threading.Lock()
 
 
 class Datafile(stored.Described):
@@ -88,7 +90,7 @@ class Datafile(stored.Described):
             self.timestamp = timestamp
         if (mode, update_metadata, kwargs) != Datafile._open_options:
             self._open_options = (mode, update_metadata, kwargs)
-        if "://" in location or "::" in location:
+        if stored.is_remote(location):
             self._cloud_path = location
             if not ignore_stored_metadata:
                 self._take_from_cloud()
@@ -105,7 +107,7 @@ class Datafile(stored.Described):
     def listed(cls, location: str, record: "Mapping[str, Any] | None", found: "StoredObject | None" = None) -> "Self":
         """Make the file at an absolute path or URL, with what is stored about it; nothing is looked up."""
         self = cls.__new__(cls)
-        if "://" in location or "::" in location:
+        if stored.is_remote(location):
             self._cloud_path = location
             self._object = found
         else:
@@ -168,7 +170,9 @@ class Datafile(stored.Described):
         """The file's own name, without folders."""
         location = self._cloud_path or self._local_path or ""
         if location.startswith(("http://", "https://")):  # a signature is no part of a name
-            location = location.partition("?")[0].partition("#")[0]
+            from urllib.parse import unquote
+
+            location = unquote(location.partition("?")[0].partition("#")[0])
         return location.rpartition("/")[2]
 
     @property
@@ -330,10 +334,12 @@ class Datafile(stored.Described):
         if self._cloud_path is None:
             msg = f"Cannot download {self!r}, which has no cloud path; upload it first"
             raise CloudLocationNotSpecified(msg)
+        kept = None
         if local_path is None:
             if self._local_path is not None:
                 return self._local_path
-            target = self._temporary()
+            kept = _temporary_folder()
+            target = os.path.join(kept.name, self.name)
         else:
             target = os.path.abspath(local_path)
             if target == self._local_path and os.path.exists(target):
@@ -341,9 +347,10 @@ class Datafile(stored.Described):
         from fairlead.adapters import storage
 
         storage.fetch(self._cloud_path, storage.local_path(target))
-        self._local_path = target
-        if local_path is not None:
-            self._fetched = None
+        with _FETCHED:  # of several threads that have fetched it, the first one's copy stays
+            if kept is not None and self._local_path is not None:
+                return self._local_path
+            self._local_path, self._fetched = target, kept
         return target
 
     def metadata(  # type: ignore[override]  # the namespace is Octue's for files only
@@ -400,7 +407,7 @@ class Datafile(stored.Described):
             raise CloudLocationNotSpecified(msg)
         if cloud.is_url(self._cloud_path):
             return self._cloud_path
-        return cloud.signed(self._cloud_path, expiration or dt.timedelta(seconds=_WEEK))
+        return cloud.signed(self._cloud_path, dt.timedelta(seconds=_WEEK) if expiration is None else expiration)
 
     def begin(self) -> str:
         """Return the path where the file is written anew; what is in its store is not fetched for it."""
@@ -409,7 +416,7 @@ class Datafile(stored.Described):
 
     def is_at(self, location: str) -> None:
         """Say that the file has been copied to a URL, or to a path, which is its own from now on."""
-        if "://" in location or "::" in location:
+        if stored.is_remote(location):
             self._cloud_path, self._object = location, None
         elif location != self._local_path:
             self._local_path, self._fetched = location, None
@@ -509,9 +516,7 @@ class Datafile(stored.Described):
             self.download(path)
 
     def _temporary(self) -> str:
-        import tempfile
-
-        self._fetched = tempfile.TemporaryDirectory(prefix="datafile-")
+        self._fetched = _temporary_folder()
         return os.path.join(self._fetched.name, self.name)
 
     def writable(self, cloud_path: "str | None" = None) -> str:
@@ -524,6 +529,12 @@ class Datafile(stored.Described):
             msg = f"{self!r} is at a web address, which is read-only; give another cloud_path, or open it to read"
             raise ReadOnlyResource(msg)
         return target
+
+
+def _temporary_folder() -> "tempfile.TemporaryDirectory[str]":
+    import tempfile
+
+    return tempfile.TemporaryDirectory(prefix="datafile-")
 
 
 def _location(path: "str | os.PathLike[str]") -> str:

@@ -87,7 +87,7 @@ class Dataset(stored.Described):
 
     def __iter__(self) -> "Iterator[Datafile]":
         """Go through the files, sorted by name."""
-        return iter(sorted(self.files))
+        return iter(self._sorted())
 
     def __len__(self) -> int:
         """Return how many files there are."""
@@ -142,7 +142,7 @@ class Dataset(stored.Described):
     @property
     def exists_in_cloud(self) -> bool:
         """Whether the dataset's folder is a URL."""
-        return "://" in self.path or "::" in self.path
+        return stored.is_remote(self.path)
 
     @property
     def all_files_are_in_cloud(self) -> bool:
@@ -158,10 +158,16 @@ class Dataset(stored.Described):
         if not isinstance(datafile, Datafile):  # pyright: ignore[reportUnnecessaryIsInstance] (apps are untyped)
             msg = f"{datafile!r} is not a Datafile; wrap its path: Datafile(path)"
             raise InvalidInputException(msg)
+        from fairlead.adapters.twine.resources import listing
         from fairlead.adapters.twine.resources.cloud import refuse_escape
 
         if path_in_dataset is not None:
             refuse_escape(path_in_dataset, self.path)
+        name = posixpath.normpath(path_in_dataset or datafile.name)
+        if name == "." or stored.is_metadata(posixpath.basename(name)) or name.startswith(f"{listing.SIGNED}/"):
+            shown = path_in_dataset or datafile.name
+            msg = f"'{shown}' cannot be the name of a file in a dataset; give another 'path_in_dataset'"
+            raise InvalidInputException(msg)
         put = self._add_remotely if self.exists_in_cloud else self._add
         name = put(datafile, path_in_dataset)
         if self._given is not None:
@@ -239,7 +245,7 @@ class Dataset(stored.Described):
             raise CloudLocationNotSpecified(msg)
         if cloud.is_url(self.path):
             return self.path
-        expiration = expiration or dt.timedelta(seconds=_WEEK)
+        expiration = dt.timedelta(seconds=_WEEK) if expiration is None else expiration
         files = self._named()
         document = {
             **self.to_primitive(include_files=False),
@@ -314,19 +320,16 @@ class Dataset(stored.Described):
         ``path`` is None if only files were given. Links that lead out of the folder are described like files: whoever
         takes the description copies or refuses them. See `from_description`.
         """
-        if self._given is None and not self.exists_in_cloud:
+        looked = self._given is None and not self.exists_in_cloud
+        if looked:
             self._look(links_out=True)
-            assert self._known is not None
-            files: Iterable[Datafile] = self._known.values()
-        else:
-            files = self.files
         return {
             "id": self.id,
             "name": self.name,
             "path": self.path if self._has_folder else None,
             "tags": dict(self.tags),
             "labels": sorted(self.labels),
-            "files": [file.to_description() for file in sorted(files)],
+            "files": [file.to_description() for file in self._sorted(looked=looked)],
         }
 
     def _place(self, path: "str | os.PathLike[str] | None", *, has_folder: bool) -> None:
@@ -384,10 +387,15 @@ class Dataset(stored.Described):
         }
         return record
 
-    def _named(self) -> "list[tuple[str, Datafile]]":
+    def _sorted(self, *, looked: bool = False) -> "list[Datafile]":
+        """Return the files by their names; those of one name by their names in the dataset."""
+        return [file for _, file in sorted(self._named(looked=looked), key=lambda one: (one[1].name, one[0]))]
+
+    def _named(self, *, looked: bool = False) -> "list[tuple[str, Datafile]]":
         """Return the files with their names in the dataset, in the order of these names."""
         if self._given is None:
-            self.files  # noqa: B018 (looks)
+            if not looked:
+                self.files  # noqa: B018 (looks)
             assert self._known is not None
             return sorted(self._known.items())
         prefix = _plain(self.path).rstrip("/") + "/"
@@ -406,7 +414,10 @@ class Dataset(stored.Described):
         target = os.path.normpath(os.path.join(root, path_in_dataset or datafile.name))
         if target == datafile.local_path:
             return target.removeprefix(root)
-        if os.path.exists(target):
+        if not os.path.realpath(target).startswith(os.path.join(os.path.realpath(self.path), "")):
+            msg = f"{target} leads out of the dataset by a link; give another 'path_in_dataset'"
+            raise InvalidInputException(msg)
+        if os.path.lexists(target):
             msg = f"{target} is in the dataset already; give another 'path_in_dataset'"
             raise FileExistsError(msg)
         from fairlead.adapters import storage

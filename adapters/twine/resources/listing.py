@@ -40,12 +40,13 @@ def contents(
     """
     if is_signed(folder):
         return _signed(folder)
-    if "://" in folder or "::" in folder:
+    if metadata.is_remote(folder):
         records, files = _in_store(folder, described=described)
     else:
         records, files = _local(folder, recursive=recursive, links_out=links_out)
     stored = records.get("", metadata.NOTHING)
-    refuse_unfinished(stored, folder)
+    for prefix, record in records.items():  # a dataset in the dataset, too
+        refuse_unfinished(record, f"{folder}/{prefix}".rstrip("/"))
     if not recursive:
         files = [file for file in files if "/" not in file[0]]
     return stored["dataset"], files
@@ -102,7 +103,7 @@ def _in_store(folder: str, *, described: bool) -> "tuple[dict[str, Record], list
     unknown: list[int] = []
     for name, found in files.items():
         record = _record(known, name)
-        if cloud.has_metadata(folder) and found.metadata is None and not _holds(known, objects, name, record):
+        if cloud.has_metadata(folder) and found.metadata is None and not _holds(records, objects, name, record):
             unknown.append(len(listed))
         listed.append((name, storage.join(folder, name), found.record() or record, found))
     if described and unknown and metadata.UNFINISHED not in records.get("", {}):
@@ -131,7 +132,7 @@ def previous(folder: str) -> "tuple[dict[str, Record], dict[str, Listed]]":
     listed: dict[str, Listed] = {}
     for name, found in kept.items():
         record = _record(known, name)
-        record = found.record() or (record if _holds(known, objects, name, record) else None)
+        record = found.record() or (record if _holds(records, objects, name, record) else None)
         listed[name] = (name, storage.join(folder, name), record, found)
     return records, listed
 
@@ -161,14 +162,16 @@ def _known(records: "Mapping[str, Record]") -> "dict[str, Record]":
 
 
 def _holds(
-    known: "Mapping[str, Record]", objects: "Mapping[str, StoredObject]", name: str, record: "Record | None"
+    records: "Mapping[str, Record]", objects: "Mapping[str, StoredObject]", name: str, record: "Record | None"
 ) -> bool:
     """Tell whether what a folder's file says of an object was written after the object was last changed."""
     if record is None:
         return False
     prefix = name[: len(name) - len(name.rpartition("/")[2])]
-    place = prefix if metadata.record_in(known.get(prefix, {}), name[len(prefix) :]) is not None else ""
+    own = records.get(prefix, metadata.NOTHING)["datafiles"]
+    place = prefix if metadata.record_in(own, name[len(prefix) :]) is not None else ""
     changed, written = objects[name].modified, objects[place + metadata.FILE].modified
+    written = records[place].get(metadata.AS_OF, written)
     return changed is None or written is None or changed < written
 
 
@@ -182,6 +185,8 @@ def _record(known: "Mapping[str, Record]", name: str) -> "Record | None":
 
 
 def _signed(address: str) -> "tuple[Record, list[Listed]]":
+    from urllib.parse import unquote
+
     from fairlead.adapters import storage
     from fairlead.adapters.twine.manifests import plain_url
     from fairlead.adapters.twine.resources import cloud
@@ -198,11 +203,12 @@ def _signed(address: str) -> "tuple[Record, list[Listed]]":
     if wrong:
         msg = f"the signed dataset {plain_url(address)} names {wrong[0]!r}, which is no web address"
         raise InvalidInputException(msg)
-    root = plain_url(address).partition(f"/{SIGNED}/")[0] + "/"
+    root = unquote(plain_url(address)).partition(f"/{SIGNED}/")[0] + "/"
     listed: list[Listed] = []
     for file in files:
-        plain = plain_url(file)
+        plain = unquote(plain_url(file))
         name = plain.removeprefix(root) if plain.startswith(root) else plain.rpartition("/")[2]
+        cloud.refuse_escape(name, root)
         listed.append((name, file, metadata.record_in(known, name), None))
     if "datafiles" not in document:  # Octue leaves it to each object to say what is known of it
         answers = at_once(cloud.look_up_address, [location for _, location, _, _ in listed])

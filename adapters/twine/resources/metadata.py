@@ -38,6 +38,8 @@ FILE = ".octue"
 NOTHING: "Mapping[str, Mapping[str, Any]]" = {"dataset": {}, "datafiles": {}}
 """What a folder's file says if there is none."""
 UNFINISHED = "unfinished"
+AS_OF = "as_of"
+"""Since when a file in S3 says what it says of files, if not since it was written; in seconds since the epoch."""
 NAMESPACE = "octue__"
 _TEMPORARY = f".{FILE}."
 """How the names begin under which the file is written before it appears: see `storage.write_bytes`."""
@@ -45,6 +47,11 @@ _TEMPORARY = f".{FILE}."
 _logger = logging.getLogger(__name__)
 _changing = threading.Lock()
 _recent: "tuple[str, tuple[int, int, int], Records] | None" = None
+
+
+def is_remote(location: str) -> bool:
+    """Tell whether a location, of which paths are absolute, is a URL."""
+    return not location.startswith("/")
 
 
 def is_metadata(name: str) -> bool:
@@ -59,7 +66,7 @@ def read(folder: str) -> "Records":
     """
     location = os.path.join(folder, FILE)
     try:
-        if "://" in folder:
+        if is_remote(folder):
             from fairlead.adapters import storage
 
             text = storage.read_bytes(location)
@@ -117,11 +124,22 @@ def update(folder: str, change: "Callable[[Records], None]") -> None:
     """
     from fairlead.adapters import storage
 
-    remote = "://" in folder
+    remote = is_remote(folder)
     with _changing if remote else _alone_in(folder):
+        written = _written(folder) if remote else None
         records = read(folder)
+        if written is not None and records["datafiles"]:
+            records.setdefault(AS_OF, written)  # writing the file anew makes what it says of files no newer
         change(records)
         storage.write_bytes(storage.join(folder, FILE), text_of(records).encode())
+
+
+def _written(folder: str) -> "float | None":
+    """Return when a folder's file was written, of a store in which that tells what is newer."""
+    from fairlead.adapters.twine.resources import cloud
+
+    found = cloud.look_up(f"{folder}/{FILE}") if cloud.is_dated(folder) else None
+    return found.modified if found else None
 
 
 def update_file(location: str, record: "Mapping[str, Any]") -> None:

@@ -49,12 +49,12 @@ def upload(files: "Named", target: str, dataset: "Mapping[str, Any] | None") -> 
         name, datafile = file
         return _deliver(datafile, _join(target, name), there.get(name), described=dataset is not None)
 
-    _begin(target, before, len(files))
+    _begin(target, len(files))
     records = dict(zip(names, listing.at_once(deliver, files), strict=True))
     if dataset is not None:
         _finish(target, before, dataset, records)
     elif "" in before:
-        _write(target, _whole(before))
+        metadata.update(target, lambda records: records.pop(metadata.UNFINISHED, None))
     else:
         from fairlead.adapters import storage
 
@@ -66,7 +66,7 @@ def download(files: "Named", folder: str, dataset: "Mapping[str, Any]") -> None:
     for name, _ in files:
         refuse_escape(name, folder)
     before, _ = listing.previous(folder)
-    _begin(folder, before, len(files))
+    _begin(folder, len(files))
 
     def get(file: "tuple[str, Datafile]") -> None:
         name, datafile = file
@@ -76,8 +76,8 @@ def download(files: "Named", folder: str, dataset: "Mapping[str, Any]") -> None:
     _finish(folder, before, dataset, {name: datafile.record() for name, datafile in files if datafile.is_described})
 
 
-def _begin(target: str, before: "Mapping[str, Mapping[str, Any]]", count: int) -> None:
-    _write(target, {**_whole(before), metadata.UNFINISHED: {"files": count}})
+def _begin(target: str, count: int) -> None:
+    metadata.update(target, lambda records: records.update({metadata.UNFINISHED: {"files": count}}))
 
 
 def _finish(
@@ -96,20 +96,22 @@ def _finish(
         if has_metadata(target) and prefix not in before:
             prefix = ""
         folders.setdefault(prefix, {})[name.removeprefix(prefix)] = record
-    whole = _whole(before)
-    own = {**whole["datafiles"], **folders.pop("")}
+    own = folders.pop("")
     for prefix, found in folders.items():
 
         def change(stored: "dict[str, Any]", found: "Mapping[str, Any]" = found) -> None:
             stored["datafiles"].update(found)
 
         metadata.update(_join(target, prefix.rstrip("/")), change)
-    _write(target, {**whole, "dataset": dict(dataset), "datafiles": own})
 
+    def finish(stored: "dict[str, Any]") -> None:
+        stored.pop(metadata.UNFINISHED, None)
+        if stored["datafiles"].keys() <= own.keys():  # all that it says is new
+            stored.pop(metadata.AS_OF, None)
+        stored["dataset"] = dict(dataset)
+        stored["datafiles"].update(own)
 
-def _whole(before: "Mapping[str, Mapping[str, Any]]") -> "dict[str, Any]":
-    """Return what a place's file has said, without the mark of an upload that was not finished."""
-    return {part: said for part, said in before.get("", metadata.NOTHING).items() if part != metadata.UNFINISHED}
+    metadata.update(target, finish)
 
 
 def _deliver(
@@ -152,12 +154,6 @@ def _remove_leftovers(target: str, there: "Mapping[str, Any]") -> None:
     if storage.is_local(target):
         for name in [name for name in there if _LEFTOVER.fullmatch(name)]:
             storage.remove(_join(target, name))
-
-
-def _write(folder: str, records: "Mapping[str, Any]") -> None:
-    from fairlead.adapters import storage
-
-    storage.write_bytes(_join(folder, metadata.FILE), metadata.text_of(dict(records)).encode())
 
 
 def _join(folder: str, name: str) -> str:

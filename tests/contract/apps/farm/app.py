@@ -1,4 +1,4 @@
-"""The energy of a farm, as a service of Octue's would compute it: it asks another service for the power of a turbine."""
+"""The energy of a farm, as a service of Octue's would compute it: another service knows the power of a turbine."""
 
 from octue.resources import Datafile
 

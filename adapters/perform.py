@@ -28,8 +28,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 from fairlead.adapters import events
 from fairlead.adapters.cache import DamagedEntry, Entry, ResultCache
-from fairlead.adapters.diagnostics import Ending, save
-from fairlead.adapters.errors import AppRaised, Cancelled, ContractError, FairleadError, StorageFailed
+from fairlead.adapters.diagnostics import Ending, Scrubber, save
+from fairlead.adapters.errors import AppRaised, Cancelled, FairleadError, RunFailed, StorageFailed
 from fairlead.adapters.fingerprint import fingerprint
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def perform(
     with _translated():
         try:
             work, key = identify(unit, inputs)
-        except ContractError as error:
+        except FairleadError as error:
             error.diagnostics = bundles.of_refused(inputs, error)
             raise
         entry = None if refresh else look_up(cache, key, host.log)
@@ -154,7 +154,7 @@ def _run(
     if host.cancelled():
         raise Cancelled("The run was cancelled before it started.")
     with _scratch_folder() as directory, cache.run_log(key) as (log, stream):
-        logged = _LoggedHost(host, stream)
+        logged = _LoggedHost(host, stream, work.secrets)
         name = f"{unit.name}: run {host.run_id}, attempt {host.attempt}, fingerprint {key}"
         logged.record(events.log_record(logging.INFO, "fairlead", name))
         start = time.perf_counter()
@@ -171,6 +171,8 @@ def _run(
                 made_by = {"kind": unit.kind, "name": unit.name}
                 entry = cache.commit(key, produced, unit=made_by, seconds=seconds, log=log)
         except BaseException as error:
+            if isinstance(error, RunFailed):
+                logged.clean(error)
             end = events.raised(error)
             if isinstance(error, AppRaised):
                 end["traceback"] = error.traceback
@@ -194,7 +196,7 @@ class _Bundles:
         self._unit, self._host, self._isolation = unit, host, isolation
         self._start = time.monotonic()
 
-    def of_refused(self, inputs: Mapping[str, Any], error: ContractError) -> str | None:
+    def of_refused(self, inputs: Mapping[str, Any], error: FairleadError) -> str | None:
         """Write what was refused, if that is asked for; return where it is."""
         if self._wish is None or self._wish.when != "always":
             return None
@@ -235,32 +237,47 @@ def _translated() -> Generator[None]:
 
 
 class _LoggedHost:
-    """A host whose events are also written to the run's log."""
+    """A host whose events are also written to the run's log; secrets are taken out of both."""
 
-    def __init__(self, host: Host, stream: IO[bytes]) -> None:
+    def __init__(self, host: Host, stream: IO[bytes], secrets: Mapping[str, str]) -> None:
         self.run_id, self.attempt = host.run_id, host.attempt
         self.cancelled = host.cancelled
         self._host = host
         self._stream: IO[bytes] | None = stream
+        self._scrub = Scrubber(secrets)
 
     @property
     def deadline(self) -> float | None:
         return self._host.deadline
 
     def log(self, level: int, message: str) -> None:
+        message = self._scrub.text(message)
         self.record(events.log_record(level, "fairlead", message))
         self._host.log(level, message)
 
+    def clean(self, error: RunFailed) -> None:
+        """Take secrets out of what a run has failed with, of which the app has written most."""
+        error.message = self._scrub.text(error.message)
+        error.args = (error.message, *error.args[1:])
+        error.tail = tuple(self._scrub.text(line) for line in error.tail)
+        if isinstance(error, AppRaised):
+            error.traceback = self._scrub.text(error.traceback)
+
     def emit(self, event: Event) -> None:
-        self.record(event)
-        self._host.emit(event)
+        line = events.encode(event)
+        clean = self._scrub.line(line)
+        self._write(clean)
+        self._host.emit(event if clean is line else events.decode(clean))
 
     def record(self, event: Event) -> None:
+        self._write(self._scrub.line(events.encode(event)))
+
+    def _write(self, line: bytes) -> None:
         """Write to the log; a full disk costs the log, not the run."""
         if self._stream is None:
             return
         try:
-            self._stream.write(events.encode(event))
+            self._stream.write(line)
         except OSError as error:
             self._stream = None
             self._host.log(logging.WARNING, f"The run's log cannot be written any more: {error}")

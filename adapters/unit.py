@@ -49,6 +49,11 @@ class Work(Protocol):
         """All that the result depends on, as a document for `fingerprint`."""
         ...
 
+    @property
+    def secrets(self) -> Mapping[str, str]:
+        """Values by name that nobody may read in what the run says; empty if there are none."""
+        ...
+
     def call(self, directory: Path) -> Call:
         """Return the call that does the work, in a folder that is its alone."""
         ...

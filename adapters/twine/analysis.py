@@ -6,15 +6,15 @@ when the first monitor message is sent, or when the app finalises its outputs it
 """
 
 import logging
+import os
 import threading
 
 from fairlead.adapters.twine.resources.mixins import Identifiable, Labelable, Serialisable, Taggable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterable, Mapping
-    from typing import Any
+    from typing import Any, Self
 
     from fairlead.adapters.errors import ContractError
     from fairlead.adapters.twine.children import Child
@@ -38,7 +38,7 @@ class Analysis(Identifiable, Labelable, Taggable, Serialisable):
     programs that expect them: what identifies a run is its fingerprint.
     """
 
-    _SERIALISE_FIELDS = ("id", "name", "labels", "tags", *VALUES_STRANDS, *MANIFEST_STRANDS)
+    _SERIALISE_FIELDS = ("id", "name", "labels", "tags", "twine", *VALUES_STRANDS, *MANIFEST_STRANDS)
 
     def __init__(
         self,
@@ -96,6 +96,29 @@ class Analysis(Identifiable, Labelable, Taggable, Serialisable):
         self.use_signed_urls_for_output_datasets = use_signed_urls_for_output_datasets
         self._finalised = False
         self._uploaded: dict[str, dict[str, Any]] = {}
+
+    @classmethod
+    def deserialise(cls, serialised_object: "str | Mapping[str, Any]", from_string: bool = False) -> "Self":  # noqa: FBT001, FBT002 (Octue's)
+        """Make an analysis of what `to_primitive` returns, or with ``from_string`` of what `serialise` does."""
+        import json
+
+        from fairlead.adapters.twine.resources import Manifest
+
+        given = json.loads(serialised_object) if isinstance(serialised_object, str) else dict(serialised_object)
+        for strand in MANIFEST_STRANDS:
+            if isinstance(given.get(strand), dict):
+                given[strand] = Manifest(**given[strand])
+        for strand in VALUES_STRANDS:  # a text is the value, not the path of a file
+            if isinstance(given.get(strand), str):
+                given[strand] = json.dumps(given[strand])
+        del from_string
+        return cls(**given)
+
+    def to_primitive(self) -> "dict[str, Any]":
+        """Return the analysis as JSON data: its twine, its strands, and what is known about it."""
+        fields = super().to_primitive()
+        manifests = {strand: fields[strand].to_primitive() for strand in MANIFEST_STRANDS if fields[strand] is not None}
+        return fields | manifests | {"twine": dict(self.twine.raw), "tags": dict(self.tags)}
 
     @property
     def twine(self) -> "Twine":
@@ -182,7 +205,7 @@ class Analysis(Identifiable, Labelable, Taggable, Serialisable):
 
         Args:
             upload_output_datasets_to: the folder or URL for the datasets, each below its key. If None, they go into a
-                folder named by the analysis' id below the ``output_location``, if there is one.
+                new folder, whose name begins with the analysis' id, below the ``output_location``, if there is one.
             use_signed_urls: whether the paths in the output manifest become signed URLs, which let anybody read the
                 datasets for a week; as the analysis was told if None.
 
@@ -195,7 +218,8 @@ class Analysis(Identifiable, Labelable, Taggable, Serialisable):
         self._check_outputs()
         location = upload_output_datasets_to
         if location is None and self.output_location is not None:
-            location = f"{self.output_location.rstrip('/')}/{self.id}"
+            # Some run ids are made into one and the same id each time: the rest keeps runs apart.
+            location = f"{self.output_location.rstrip('/')}/{self.id}-{os.urandom(4).hex()}"
         if location is not None and self.output_manifest is not None:
             signed = self.use_signed_urls_for_output_datasets if use_signed_urls is None else use_signed_urls
             for key, dataset in self.output_manifest.datasets.items():

@@ -285,6 +285,11 @@ class RecordedWork:
         """See `Work.identity`."""
         return self.work.identity
 
+    @property
+    def secrets(self) -> Mapping[str, str]:
+        """See `Work.secrets`."""
+        return self.work.secrets
+
     def call(self, directory: Path) -> Call:
         """See `Work.call`."""
         call = self.work.call(directory)

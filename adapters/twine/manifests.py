@@ -31,12 +31,14 @@ from fairlead.adapters.twine.sources import datasets_by_key
 _DESCRIBED = ("tags", "labels", "timestamp")
 
 
-def bind_manifest(data: Any, strand: str, base: Path | None) -> tuple[dict[str, Any], list[Problem]]:
+def bind_manifest(
+    data: Any, strand: str, base: Path | None, *, hashed: bool = True
+) -> tuple[dict[str, Any], list[Problem]]:
     """Return a bound manifest, and every problem found on the way.
 
     The bound form: ``id``, and ``datasets`` by key with ``id``, ``name``, ``path``, ``tags``, ``labels`` and ``files``;
     a file has ``name`` (its path in the dataset), ``path``, ``id``, ``timestamp``, ``tags``, ``labels`` and ``digest``.
-    An id that was not given is None.
+    An id that was not given is None, and a digest is empty unless the files are to be ``hashed``.
     """
     data = datasets_by_key(_described(data))
     if not isinstance(data, Mapping) or not isinstance(data.get("datasets"), Mapping):
@@ -53,7 +55,7 @@ def bind_manifest(data: Any, strand: str, base: Path | None) -> tuple[dict[str, 
             remedy = "Give the folder's path, or an object with 'files'."
             problems.append(Problem(place, f"{shown(dataset)} is not a dataset", "a path or an object", remedy))
             continue
-        bound, found = _bind_dataset(dataset, key, place, base)
+        bound, found = _bind_dataset(dataset, key, place, base, hashed=hashed)
         datasets[key] = bound
         problems += found
     return {"id": data.get("id"), "datasets": datasets}, problems
@@ -100,7 +102,7 @@ def _described(given: Any) -> Any:
 
 
 def _bind_dataset(
-    dataset: Mapping[str, Any], key: str, place: str, base: Path | None
+    dataset: Mapping[str, Any], key: str, place: str, base: Path | None, *, hashed: bool
 ) -> tuple[dict[str, Any], list[Problem]]:
     problems = _description_problems(dataset, place)
     path = dataset.get("path")
@@ -125,7 +127,8 @@ def _bind_dataset(
             remedy = "Give the dataset the 'path' of the folder that holds both."
             problems.append(Problem(place, found, "names that differ", remedy))
         places[name] = location
-    for file, digest in zip(files, _digests([file["path"] for file in files]), strict=True):
+    digests = _digests([file["path"] for file in files]) if hashed else [""] * len(files)
+    for file, digest in zip(files, digests, strict=True):
         if isinstance(digest, str):
             file["digest"] = digest
             continue

@@ -271,7 +271,7 @@ class Runner:
             if any("file_tags_template" in dataset for dataset in self.twine.datasets(strand).values()):
                 problems = self.twine.manifest_problems(strand, manifest.to_description()["datasets"])
         else:
-            bound, problems = bind_strand(self.twine, strand, data)
+            bound, problems = bind_strand(self.twine, strand, data, hashed=False)
             manifest = Manifest() if problems else Manifest.from_description(bound)
         if problems:
             raise exceptions.InvalidManifestContents(f"The {strand} cannot be used.").telling(problems)
@@ -288,7 +288,9 @@ class Runner:
         """Yield what runs the app; modules that were loaded from its folder are forgotten afterwards."""
         source: Any = self.app_source
         if not isinstance(source, str | os.PathLike):
-            if isinstance(source, type):
+            if isinstance(source, ModuleType):
+                yield entry_point(vars(source), source.__name__)
+            elif isinstance(source, type):
                 yield lambda analysis: source(analysis).run()
             else:
                 yield getattr(source, "run", source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import os
 import posixpath
@@ -150,6 +151,7 @@ class TwineApp:
         problems += twine.children_problems(children or [])
         env_files = environment_files(located)
         problems += twine.credential_problems({*os.environ, *_names_in(env_files)})
+        problems += _location_problems(settings["output_location"], located)
         if problems:
             raise InputInvalid(problems)
         return TwineWork(
@@ -196,6 +198,13 @@ class TwineWork:
     """The digest of the app's source."""
     start: float
     """When binding began, in seconds since the epoch."""
+
+    @property
+    def secrets(self) -> Mapping[str, str]:
+        """See `Work.secrets`: the values of the app's credentials."""
+        from fairlead.adapters.twine.diagnostics import credentials
+
+        return credentials(self.twine.raw, self.environment_files)
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -286,12 +295,15 @@ class TwineWork:
         return Delivery(storage.join(self.output_location, digest, key), signed=self.signed_urls)
 
 
-def bind_strand(twine: Twine, strand: str, source: object) -> tuple[Any, list[Problem]]:
-    """Return the data of an input strand, values as JSON and manifests bound, with every problem found in it."""
+def bind_strand(twine: Twine, strand: str, source: object, *, hashed: bool = True) -> tuple[Any, list[Problem]]:
+    """Return the data of an input strand, values as JSON and manifests bound, with every problem found in it.
+
+    The files of a manifest are read for their digests only if they are to be ``hashed``.
+    """
     try:
         data, base = load_json(source, strand, InputInvalid)
         if strand in MANIFEST_STRANDS:
-            bound, problems = bind_manifest(data, strand, base)
+            bound, problems = bind_manifest(data, strand, base, hashed=hashed)
             return bound, problems or twine.manifest_problems(strand, bound["datasets"])
         data = to_json(data, strand, error=InputInvalid)
     except ContractError as error:
@@ -306,6 +318,15 @@ def _source(located: AppLocation, app: str) -> str:
     except OSError as error:
         reason = f"cannot read {error.filename}: {error.strerror}"
         raise AppInvalid(Problem(app, reason, "readable files", "Mend or remove it.")) from error
+
+
+def _location_problems(location: str | None, located: AppLocation) -> list[Problem]:
+    if location is None or not storage.is_local(location):
+        return []
+    if not storage.local_path(location).resolve().is_relative_to(located.root.resolve()):
+        return []
+    found = f"{location} is in the app's source, {located.root}: whatever is put there would make it another app"
+    return [Problem("output_location", found, "a folder elsewhere, or a URL", "Give e.g. one beside the app.")]
 
 
 def environment_files(located: AppLocation) -> list[str]:
@@ -375,5 +396,20 @@ def _check_source(path: Path, app: str) -> None:
         raise AppInvalid(Problem(f"{app}/app.py", found, "", "Correct it there.")) from error
     if _STAR_IMPORT.search(source):
         return  # what a star brings is known only when the app is loaded, and checked then
-    defined = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
-    check_entry_points(function="run" in defined, cls="App" in defined, where=app)
+    own = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned()}
+    imported = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_imported()} - _for_types_only(source)
+    function = "run" in own or ("run" in imported and "App" not in own)  # such as that of ``subprocess``
+    check_entry_points(function=function, cls="App" in own | imported, where=app)
+
+
+def _for_types_only(source: bytes) -> set[str]:
+    """Return the names that are imported for type checkers alone."""
+    blocks = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.If)]
+    imports = [
+        statement
+        for block in blocks
+        if ast.unparse(block.test).rpartition(".")[2] == "TYPE_CHECKING"
+        for statement in block.body
+        if isinstance(statement, ast.Import | ast.ImportFrom)
+    ]
+    return {alias.asname or alias.name for statement in imports for alias in statement.names}

@@ -67,6 +67,9 @@ def perform_analysis(entry: "Callable[[Analysis], object]", analysis: "Analysis"
 def entry_point(names: "Mapping[str, Any]", where: str) -> "Callable[[Analysis], object]":
     """Return what runs an app, from the names that its ``app.py`` defines; raises `AppInvalid` unless there is one."""
     function, cls = names.get("run"), names.get("App")
+    here = names.get("__name__")
+    if isinstance(cls, type) and cls.__module__ == here and getattr(function, "__module__", here) != here:
+        function = None  # it is imported, for a use of its own, as that of ``subprocess`` may be
     check_entry_points(function=callable(function), cls=isinstance(cls, type), where=where)
     if callable(function):
         return function  # type: ignore[no-any-return]  # whatever the app defines

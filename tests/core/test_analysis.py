@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
+import re
 import threading
 import uuid
 
@@ -69,6 +70,22 @@ def test_the_hash_of_a_manifest_is_the_manifests(tmp_path):
     (tmp_path / "a.txt").write_text("a")
     manifest = Manifest({"data": str(tmp_path)})
     assert Analysis({}, input_manifest=manifest).input_manifest_hash == manifest.hash_value
+
+
+def test_it_is_made_again_from_its_json_form(tmp_path):
+    (tmp_path / "a.txt").write_text("a")
+    twine = {**VALUES, "input_values_schema": {}, "input_manifest": {"datasets": {"data": {}}}}
+    analysis = Analysis(
+        twine, input_values='"text.json"', input_manifest=Manifest({"data": str(tmp_path)}), labels="l", tags={"t": 1}
+    )
+    for again in (
+        Analysis.deserialise(analysis.to_primitive()),
+        Analysis.deserialise(analysis.serialise(), from_string=True),
+    ):
+        assert (again.id, again.labels, again.tags) == (analysis.id, {"l"}, {"t": 1})
+        assert (again.input_values, again.output_values) == ("text.json", {})
+        assert [file.name for file in again.input_manifest.get_dataset("data").files] == ["a.txt"]
+        assert again.twine.requires("output_values")
 
 
 def test_it_has_a_json_form():
@@ -136,6 +153,12 @@ def test_periodic_messages_come_until_they_are_stopped_and_not_after():
     assert len(received) == count
 
 
+@pytest.mark.parametrize("period", [0, -1, "10", None, float("nan")])
+def test_a_period_that_is_none_is_told_at_once(period):
+    with pytest.raises(ValueError, match="period"):
+        Analysis(MONITORED).set_up_periodic_monitor_message(dict, period=period)
+
+
 def test_a_wrong_periodic_message_is_kept_for_the_end_of_the_run():
     analysis = Analysis(MONITORED, lambda _: None)
     analysis.set_up_periodic_monitor_message(lambda: {"x": "far"}, period=0.001)
@@ -199,9 +222,18 @@ def test_output_datasets_are_uploaded_into_a_folder_of_the_analysis(with_results
     analysis = with_results(output_location=memory)
     analysis.finalise()
     there = analysis.output_manifest.get_dataset("results").path
-    assert there == f"{memory}/{analysis.id}/results"
+    assert re.fullmatch(rf"{memory}/{analysis.id}-[0-9a-f]+/results", there)
     assert [file.name for file in Dataset(there).files] == ["curve.csv"]
     assert Dataset(there).tags == {"run": 1}
+
+
+def test_two_runs_of_one_id_do_not_share_a_folder(with_results, memory):
+    places = set()
+    for _ in range(2):
+        analysis = with_results(output_location=memory, id="6f1b7f5e-7d3c-5f0e-9f60-0d8b3c2b7a11")
+        analysis.finalise()
+        places.add(analysis.output_manifest.get_dataset("results").path)
+    assert len(places) == 2
 
 
 def test_a_location_that_is_given_to_finalise_counts_instead(with_results, memory):

@@ -52,6 +52,46 @@ def test_a_credential_is_in_no_identity_call_event_or_log(make_app, run, watch):
     assert "s3cr3t-value" not in told
 
 
+def test_the_file_beside_the_app_counts_more_than_that_above_it(make_app, run, isolation, tmp_path):
+    service = tmp_path / "service"
+    app = make_app(TELL, TWINE)
+    app.rename(service)
+    (service / "inner").mkdir()
+    (service / "app.py").rename(service / "inner" / "app.py")
+    (service / "octue.yaml").write_text('{"services": [{"name": "tell", "app_source_path": "inner"}]}')
+    (service / ".env").write_text("GRID_API_KEY=outer")
+    (service / "inner" / ".env").write_text("GRID_API_KEY=inner")
+    assert run(service, isolation=isolation).outputs["output_values"] == "renni"
+
+
+def test_two_apps_of_one_process_never_get_each_others_credential(make_app, run, cache):
+    source = """
+        import os
+        from fairlead.adapters.errors import InputInvalid
+        def run(analysis):
+            inner = analysis.input_values
+            if inner:
+                from fairlead.adapters.cache import ResultCache
+                from fairlead.adapters.isolation import InProcess
+                from fairlead.adapters.perform import perform
+                from fairlead.adapters.testing import RecordingHost
+                from fairlead.adapters.twine import TwineApp
+                cache = ResultCache(inner + "-cache")
+                try:
+                    perform(TwineApp(inner), {}, RecordingHost(), cache=cache, isolation=InProcess())
+                except InputInvalid as error:
+                    analysis.output_values = str(error)
+            else:
+                analysis.output_values = os.environ["GRID_API_KEY"]
+    """
+    contract = {**TWINE, "input_values_schema": {"optional": True}}
+    one, other = make_app(source, contract, name="one"), make_app(source, contract, name="other")
+    (one / ".env").write_text("GRID_API_KEY=of-one")
+    (other / ".env").write_text("GRID_API_KEY=of-other")
+    outcome = run(one, isolation="thread", input_values=json.dumps(str(other)))
+    assert "credentials.GRID_API_KEY" in outcome.outputs["output_values"]
+
+
 def test_a_changed_credential_is_the_same_work(make_app):
     app = make_app(TELL, TWINE)
     keys = set()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import urllib.request
+from pathlib import Path
 
 import pytest
 
 from fairlead.adapters import storage
-from fairlead.adapters.errors import InputInvalid
+from fairlead.adapters.errors import InputInvalid, OutputInvalid
 from fairlead.adapters.twine import Dataset, TwineApp
 
 FILES = {"input_values_schema": {}, "output_manifest": {"datasets": {"rose": {}}}}
@@ -78,14 +80,52 @@ def test_an_app_that_makes_no_datasets_may_have_one(make_app, run, root):
     assert run(TwineApp(app, output_location=root)).outputs == {"output_values": 1}
 
 
+def test_an_empty_location_is_none(app, run):
+    outcome = run(TwineApp(app, output_location=""), input_values=1)
+    assert rose(outcome)["path"].startswith(str(Path(outcome.files[0].location).parents[1]))
+
+
+def test_a_location_in_the_apps_source_is_refused(app, run):
+    with pytest.raises(InputInvalid, match=r"output_location: .*is in the app's source"):
+        run(TwineApp(app, output_location=app / "results"), input_values=1)
+
+
+def test_a_folder_that_goes_with_the_run_is_no_place_for_datasets(make_app, run):
+    source = WRITE + "        analysis.finalise(upload_output_datasets_to='results')\n"
+    with pytest.raises(OutputInvalid, match="goes with the run"):
+        run(make_app(source, FILES), input_values=1)
+
+
+def read(url):
+    with urllib.request.urlopen(url) as answer:
+        return answer.read()
+
+
+@pytest.mark.slow
+def test_signed_urls_let_anybody_read_and_are_new_each_time(app, run, cloud_store):
+    unit = TwineApp(app, output_location=cloud_store.url, use_signed_urls_for_output_datasets=True)
+    outcomes = [run(unit, input_values=1) for _ in range(2)]
+    assert [outcome.cached for outcome in outcomes] == [False, True]
+    for outcome in outcomes:
+        listed = json.loads(read(rose(outcome)["path"]))
+        assert [read(url) for url in listed["files"]] == [b"1"]
+    assert [file.name for file in Dataset(rose(outcomes[1])["path"]).files] == ["north.csv"]
+
+
+@pytest.mark.slow
+def test_an_app_may_sign_what_it_uploads(make_app, run, cloud_store):
+    source = WRITE + f"        analysis.finalise('{cloud_store.url}/mine', use_signed_urls=True)\n"
+    outcome = run(make_app(source, FILES), input_values=1)
+    assert [read(url) for url in json.loads(read(rose(outcome)["path"]))["files"]] == [b"1"]
+
+
 def test_a_location_with_a_password_is_refused(app, run):
     with pytest.raises(InputInvalid, match="password"):
         run(TwineApp(app, output_location="s3://user:secret@bucket/there"), input_values=1)
 
 
-def test_an_app_may_upload_its_datasets_itself(make_app, run, memory, isolation):
-    if isolation == "process":
-        pytest.skip("what is in memory is in one process")
-    source = WRITE + f"        analysis.finalise(upload_output_datasets_to='{memory}/mine')\n"
+def test_an_app_may_upload_its_datasets_itself(make_app, run, memory, tmp_path, isolation):
+    place = str(tmp_path / "mine") if isolation == "process" else f"{memory}/mine"
+    source = WRITE + f"        analysis.finalise(upload_output_datasets_to='{place}')\n"
     outcome = run(make_app(source, FILES), isolation=isolation, input_values=1)
-    assert rose(outcome)["path"] == f"{memory}/mine/rose"
+    assert rose(outcome)["path"] == f"{place}/rose"

@@ -44,6 +44,8 @@ def double(payload, workspace):
     with open(os.path.join(workspace.directory, "report.txt"), "w") as report:
         report.write(f"{payload['number']} doubled")
     logging.warning("doubling")
+    if payload["number"] == 21:
+        print("the word is opensesame", "s3://user:pass@bucket")
     print("printed")
     return payload["number"] * 2
 
@@ -76,6 +78,7 @@ class Doubling:
     class Work:
         unit: Doubling
         number: int
+        secrets: Mapping[str, str] = field(default_factory=lambda: {"PASSWORD": "opensesame"})
 
         @property
         def identity(self) -> Mapping[str, Any]:
@@ -440,3 +443,13 @@ def test_runs_of_the_same_work_at_the_same_time_all_succeed(do, cache, watch):
     assert [outcome.outputs["value"] for outcome in outcomes] == [8] * 4
     assert len(watch.entries(cache)) == 1
     assert do().cached
+
+
+def test_secrets_are_taken_out_of_what_a_run_says(do):
+    host = RecordingHost()
+    outcome = do(21, host=host, isolation="process")
+    log = storage.read_bytes(outcome.log).decode()
+    for told in (log, json.dumps(host.events)):
+        assert "opensesame" not in told
+        assert "user:pass" not in told
+        assert "the word is <PASSWORD>" in told

@@ -56,6 +56,27 @@ def test_handlers_and_levels_of_all_loggers_are_put_back():
     assert (named.level, named.disabled, named.isEnabledFor(logging.ERROR)) == (logging.ERROR, False, True)
 
 
+def test_the_level_of_a_handler_is_put_back():
+    handler = logging.NullHandler()
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        with preserved():
+            handler.setLevel(logging.CRITICAL)
+        assert handler.level == logging.NOTSET
+    finally:
+        root.removeHandler(handler)
+
+
+def test_a_working_directory_that_was_gone_before_is_no_failure(tmp_path, monkeypatch):
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    here.rmdir()
+    with preserved():
+        pass
+
+
 def test_all_is_put_back_also_if_the_block_raises(tmp_path):
     before = str(Path.cwd())
 

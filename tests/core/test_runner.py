@@ -7,13 +7,14 @@ import io
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from unittest.mock import patch
 
 import numpy as np
@@ -22,6 +23,8 @@ import pytest
 from fairlead.adapters.errors import AppInvalid
 from fairlead.adapters.twine import Manifest
 from fairlead.adapters.twine.children import ChildEmulator
+from fairlead.adapters.twine.configuration import load_service_and_app_configuration
+from fairlead.adapters.twine.run_record import RunRecord
 from fairlead.adapters.twine.runner import Runner
 from fairlead.adapters.twine.twined import Twine, exceptions
 
@@ -274,10 +277,110 @@ def test_output_datasets_are_beside_the_caller_and_go_to_the_output_location(tmp
     twine = {"output_manifest": {"datasets": {"results": {}}}}
     analysis = Runner(run, twine, output_location=memory).run()
     assert (tmp_path / "results" / "curve.csv").read_text() == "1,2"
-    assert analysis.output_manifest.get_dataset("results").path == f"{memory}/{analysis.id}/results"
+    there = analysis.output_manifest.get_dataset("results").path
+    assert re.fullmatch(rf"{memory}/{analysis.id}-[0-9a-f]+/results", there)
+
+
+def test_a_module_with_a_class_is_an_app():
+    module = ModuleType("study")
+    module.App = Doubler
+    assert Runner(module, NUMBERS).run(input_values={"n": 4}).output_values == {"m": 8}
+
+
+def test_the_twine_may_be_elsewhere_than_the_app(folder, tmp_path):
+    path = folder(app="def run(analysis): analysis.output_values = 1")
+    (path / "twine.json").unlink()
+    assert Runner(str(path), {"output_values_schema": {}}).run().output_values == 1
+
+
+def test_files_that_do_not_have_the_tags_that_are_asked_for_are_told(tmp_path):
+    (tmp_path / "a.txt").write_text("a")
+    template = {"type": "object", "required": ["height"], "properties": {"height": {"type": "number"}}}
+    twine = {"input_manifest": {"datasets": {"met": {"file_tags_template": template}}}}
+    data = {"datasets": {"met": str(tmp_path)}}
+    for manifest in (data, Manifest(**data)):
+        with pytest.raises(exceptions.InvalidManifestContents, match=r"a\.txt.*height"):
+            Runner(lambda analysis: None, twine).run(input_manifest=manifest)
+
+
+def test_a_dataset_that_is_not_there_is_told_as_in_every_host(tmp_path):
+    twine = {"input_manifest": {"datasets": {"met": {}}}}
+    with pytest.raises(exceptions.InvalidManifestContents, match="nowhere"):
+        Runner(lambda analysis: None, twine).run(input_manifest={"datasets": {"met": str(tmp_path / "nowhere")}})
+
+
+def test_a_manifests_paths_are_relative_to_its_file(tmp_path):
+    (tmp_path / "study" / "met").mkdir(parents=True)
+    (tmp_path / "study" / "met" / "a.txt").write_text("a")
+    (tmp_path / "study" / "manifest.json").write_text('{"datasets": {"met": "met"}}')
+    names: list[str] = []
+
+    def run(analysis):
+        names.extend(file.name for file in analysis.input_manifest.get_dataset("met"))
+
+    twine = {"input_manifest": {"datasets": {"met": {}}}}
+    Runner(run, twine).run(input_manifest=str(tmp_path / "study" / "manifest.json"))
+    assert names == ["a.txt"]
+
+
+@pytest.mark.parametrize("positional", [(), ("my-project", "wind/study:1.0.0")])
+def test_a_runner_is_made_of_a_services_configuration(folder, tmp_path, positional):
+    path = folder(app="def run(analysis): analysis.output_values = analysis.configuration_values",
+                  twine={"configuration_values_schema": {}, "output_values_schema": {}})  # fmt: skip
+    entry = {
+        "name": "study", "namespace": "wind", "configuration_values": {"n": 1}, "output_location": str(tmp_path / "o"),
+        "use_signed_urls_for_output_datasets": True, "diagnostics_cloud_path": str(tmp_path / "d"),
+    }  # fmt: skip
+    (path / "octue.yaml").write_text(json.dumps({"services": [entry]}))
+    service, app = load_service_and_app_configuration(path / "octue.yaml")
+    runner = Runner.from_configuration(service, *(positional or (app,)))
+    assert runner.run().output_values == {"n": 1}
+    assert (runner.output_location, runner.use_signed_urls_for_output_datasets) == (str(tmp_path / "o"), True)
+    assert runner.diagnostics_cloud_path == str(tmp_path / "d")
+    assert runner.service_id == (positional[1] if positional else "wind/study")
+
+
+def test_many_runs_at_once_neither_mix_nor_lose_modules(folder):
+    source = (
+        "import state\n"
+        "def run(analysis):\n"
+        "    import state as later\n"
+        "    analysis.output_values = [state.N, later is state]\n"
+    )
+    paths = [folder(str(number), app=source, state=f"N = {number}") for number in range(3)]
+
+    def run(number):
+        path = paths[number % 3]
+        return Runner(str(path), str(path / "twine.json")).run().output_values == [number % 3, True]
+
+    with ThreadPoolExecutor(6) as pool:
+        assert all(pool.map(run, range(60)))
+    assert not {"app", "state"} & {*sys.modules}
+
+
+def test_a_handler_of_a_run_that_has_ended_hears_no_other(folder):
+    records: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: records.append(record.getMessage())
+
+    def outer(analysis):
+        Runner(lambda _: logging.getLogger("any").warning("inner"), ANYTHING).run(analysis_log_handler=handler)
+        logging.getLogger("any").warning("outer")
+
+    Runner(outer, ANYTHING).run()
+    assert "inner" in records
+    assert "outer" not in records
 
 
 # Diagnostics
+
+
+def test_a_broken_log_call_is_no_failure_of_the_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    twine = Twine(ANYTHING)
+    record = RunRecord(str(tmp_path), "always", twine=twine, sources={}, app="app", located=None)
+    record.handle(logging.LogRecord("any", logging.WARNING, __file__, 1, "%d", ("no number",), None))
+    record.close()
 
 
 def crash(analysis):

@@ -491,3 +491,37 @@ def test_inputs_may_be_objects(make_app, run, own):
     )
     manifest = Manifest({"w": Dataset(own, files=[Datafile(own / "rose.csv", tags={"a": 1})])})
     assert run(app, input_manifest=manifest).outputs["output_values"] == ["rose.csv"]
+
+
+@pytest.mark.parametrize(
+    ("statement", "place"),
+    [
+        ("analysis.output_manifest = {'datasets': {'rose': 'path'}}", "output_manifest"),
+        ("analysis.output_manifest.datasets['rose'] = 'path'", r"output_manifest\.datasets\.rose"),
+    ],
+)
+def test_what_is_no_manifest_and_no_dataset_is_told(make_app, run, isolation, statement, place):
+    with pytest.raises(OutputInvalid, match=f"{place}: is a "):
+        run(make_app(f"def run(analysis): {statement}", FILES), isolation=isolation)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        """
+        from subprocess import run
+        class App:
+            def __init__(self, analysis): self.analysis = analysis
+            def run(self): self.analysis.output_values = 1
+        """,
+        """
+        TYPE_CHECKING = False
+        if TYPE_CHECKING:
+            from other import App
+        def run(analysis): analysis.output_values = 1
+        """,
+    ],
+)
+def test_what_is_imported_for_a_use_of_its_own_is_no_second_app(make_app, run, isolation, source):
+    contract = {"output_values_schema": {}}
+    assert run(make_app(source, contract), isolation=isolation).outputs["output_values"] == 1

@@ -248,7 +248,7 @@ def test_a_missing_credential_is_named_and_its_value_never_told(make_app, run, m
     assert "s3cret-value" not in json.dumps([outcome.to_dict(), watch.log(outcome.log)])
 
 
-def test_an_app_with_children_is_refused_in_this_version(make_app, run):
+def test_children_that_the_app_asks_must_be_given(make_app, run):
     with pytest.raises(InputInvalid, match="children"):
         run(make_app("def run(analysis): pass", {"children": [{"key": "elevation"}]}))
 

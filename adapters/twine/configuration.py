@@ -347,8 +347,9 @@ def _entry(path: Path, *, warn: bool = False) -> dict[str, Any]:
         logger.warning("%s has %d services; the first, %r, is used.", path, len(raw["services"]), first["name"])
     folder = Path(os.path.abspath(path)).parent
     entry = _placed(first, folder)
-    source = _path(first.get("app_source_path", "."), folder)
-    twine = _path(first.get("twine_path", "twine.json"), folder, source)
+    # An unrelated app or twine in the working directory is never taken for this one.
+    source = _below(folder, first.get("app_source_path", "."))
+    twine = _there([_below(place, first.get("twine_path", "twine.json")) for place in (folder, source)])
     entry |= {"app_source_path": str(source), "twine_path": str(twine)}
     if first.get("app_configuration_path"):
         entry["app_configuration_path"] = str(_path(first["app_configuration_path"], folder))
@@ -436,7 +437,11 @@ def _placed_paths(part: Any, folder: Path) -> Any:
 
 def _path(path: str, *folders: Path) -> Path:
     """Return where a path leads from the first folder, or the working directory, where something is there."""
-    places = [_below(folder, path) for folder in (*folders, Path.cwd())]
+    return _there([_below(folder, path) for folder in (*folders, Path.cwd())])
+
+
+def _there(places: list[Path]) -> Path:
+    """Return the first place where something is, or else the first."""
     return next((place for place in places if place.exists()), places[0])
 
 

@@ -17,7 +17,12 @@ import numpy as np
 import pytest
 
 from fairlead.adapters.twine.toolkit.exceptions import convert_exception_to_primitives, create_exceptions_mapping
-from fairlead.adapters.twine.toolkit.files import RegisteredTemporaryDirectory, registered_temporary_directories
+from fairlead.adapters.twine.toolkit.files import (
+    RegisteredTemporaryDirectory,
+    isfile,
+    isfolder,
+    registered_temporary_directories,
+)
 from fairlead.adapters.twine.toolkit.json_coders import OctueJSONDecoder, OctueJSONEncoder
 from fairlead.adapters.twine.toolkit.processes import ProcessesContextManager, RepeatingTimer, run_logged_subprocess
 from fairlead.adapters.twine.toolkit.values import (
@@ -262,3 +267,12 @@ def test_a_patch_that_cannot_start_stops_those_before_it():
     with pytest.raises(AttributeError), MultiPatcher([patch.object(target, "a", 10), patch.object(target, "no")]):
         pass
     assert target.a == 1
+
+
+def test_a_path_is_made_of_its_parts(tmp_path):
+    (tmp_path / "a.txt").write_text("")
+    assert isfile(str(tmp_path), "a.txt")
+    assert not isfile(str(tmp_path))
+    assert isfolder(str(tmp_path))
+    assert not isfolder(str(tmp_path), "b")
+    assert isfolder(str(tmp_path), "b", "c", make_if_absent=True)

@@ -1,8 +1,10 @@
-"""Temporary folders that can be found again: each is in one list, for whoever clears up after an app.
+"""Files and folders: temporary ones that can be found again, and whether something is one or the other.
 
-Removing them is up to their owner, or to Python at its end, as with any `tempfile.TemporaryDirectory`.
+Temporary folders are in one list, for whoever clears up after an app. Removing them is up to their owner, or to Python
+at its end, as with any `tempfile.TemporaryDirectory`.
 """
 
+import os
 import tempfile
 
 TYPE_CHECKING = False
@@ -26,3 +28,16 @@ class RegisteredTemporaryDirectory(tempfile.TemporaryDirectory[str]):
         """Make the folder, as `tempfile.TemporaryDirectory` does."""
         super().__init__(suffix, prefix, dir, ignore_cleanup_errors)
         registered_temporary_directories.append(self)
+
+
+def isfile(*parts: "str | PathLike[str]") -> bool:
+    """Tell whether the path that the parts make is a file."""
+    return os.path.isfile(os.path.join(*parts))
+
+
+def isfolder(*parts: "str | PathLike[str]", make_if_absent: bool = False) -> bool:
+    """Tell whether the path that the parts make is a folder, which is made first if that is asked for."""
+    path = os.path.join(*parts)
+    if make_if_absent:
+        os.makedirs(path, exist_ok=True)
+    return os.path.isdir(path)

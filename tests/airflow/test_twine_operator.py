@@ -313,3 +313,28 @@ def test_a_level_that_airflow_does_not_know_becomes_the_next_lower_one(context, 
     AirflowHost(context["ti"]).write(level, "app", "message")
 
     assert log() == [(shown, "app", "message")]
+
+
+FARM = Path(__file__).parents[1] / "contract" / "apps" / "farm"
+
+
+def test_datasets_go_to_the_output_location_and_children_are_asked_where_the_operator_says(context, tmp_path):
+    (tmp_path / "losses.txt").write_text("0.5")
+    (tmp_path / "curve").mkdir()
+    (tmp_path / "curve" / "twine.json").write_text('{"input_values_schema": {}, "output_values_schema": {}}')
+    (tmp_path / "curve" / "app.py").write_text("def run(analysis): analysis.output_values = {'power': 10}")
+    farm = TwineAppOperator(
+        task_id="farm",
+        app=FARM,
+        input_values={"count": 1, "speeds": [3, 4]},
+        input_manifest={"datasets": {"losses": {"files": [str(tmp_path / "losses.txt")]}}},
+        children={"curve": tmp_path / "curve"},
+        output_location=tmp_path / "there",
+        cache=tmp_path / "cache",
+    )
+    outputs = farm.execute(context)["outputs"]
+    assert outputs["output_values"] == {"energy": 20.0}
+    powers = Path(outputs["output_manifest"]["datasets"]["powers"]["path"])
+    assert powers.is_relative_to(tmp_path / "there")
+    assert (powers / "powers.csv").read_text() == "10\n10\n"
+    assert {"children", "output_location"} <= set(TwineAppOperator.template_fields)

@@ -208,3 +208,18 @@ def test_the_task_is_named_for_the_app(doubling):
     assert twine_task(doubling).task_key.startswith("doubling-")
     assert twine_task(doubling, name="twice", tags=["small"]).name == "twice"
     assert twine_task(doubling, tags=["small"]).tags == {"small"}
+
+
+FARM = Path(__file__).parents[1] / "contract" / "apps" / "farm"
+
+
+def test_datasets_go_to_the_output_location_and_children_are_asked_where_the_task_says(write_app, tmp_path):
+    (tmp_path / "losses.txt").write_text("0.5")
+    curve = write_app("analysis.output_values = {'power': 10}")
+    farm = twine_task(FARM, children={"curve": str(curve)}, output_location=tmp_path / "there")
+    losses = {"datasets": {"losses": {"files": [str(tmp_path / "losses.txt")]}}}
+    outputs = farm({"count": 1, "speeds": [3, 4]}, losses)["outputs"]
+    assert outputs["output_values"] == {"energy": 20.0}
+    powers = Path(outputs["output_manifest"]["datasets"]["powers"]["path"])
+    assert powers.is_relative_to(tmp_path / "there")
+    assert (powers / "powers.csv").read_text() == "10\n10\n"

@@ -30,6 +30,20 @@ SMALL = {
     "required": ["hub_height", "site"],
     "additionalProperties": False,
 }
+RECORDS = {
+    "type": "object",
+    "$defs": {"number": {"type": "number"}},
+    "properties": {
+        "records": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["speed", "direction"],
+                "properties": {"speed": {"$ref": "#/$defs/number"}, "direction": {"type": ["number", "null"]}},
+            },
+        }
+    },
+}
 SITE = {"name": "Sand Point", "latitude": 55.3, "longitude": -160.5}
 
 
@@ -45,6 +59,14 @@ def test_a_large_input(benchmark: Any, octue: Octue) -> None:
     limit = sorted(octue("time_validation", schema=LARGE, value=value, times=1) for _ in range(5))[2]
     benchmark.extra_info.update(limit=limit, against="`twined`", goal="at most 1")
     benchmark.pedantic(check, (LARGE, value, 1), rounds=10, warmup_rounds=1)
+
+
+@pytest.mark.benchmark(group="validation, 100,000 objects of two numbers")
+def test_a_large_input_of_objects(benchmark: Any, octue: Octue) -> None:
+    value = {"records": [{"speed": i / 7, "direction": None if i % 9 == 0 else i % 360} for i in range(100_000)]}
+    limit = sorted(octue("time_validation", schema=RECORDS, value=value, times=1) for _ in range(3))[1]
+    benchmark.extra_info.update(limit=limit, against="`twined`", goal="at most 1")
+    benchmark.pedantic(check, (RECORDS, value, 1), rounds=10, warmup_rounds=1)
 
 
 @pytest.mark.benchmark(group="validation, 1,000 small inputs")

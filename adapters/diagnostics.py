@@ -36,7 +36,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from fairlead.adapters import events, storage
-from fairlead.adapters.errors import Cancelled, FairleadError, InputInvalid, Problem, StorageFailed
+from fairlead.adapters.errors import Cancelled, FairleadError, InputInvalid, Problem, StorageFailed, replay_command
 from fairlead.adapters.fingerprint import source_files
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def save(
                 storage.remove(folder)
         log(logging.WARNING, f"The diagnostics could not be saved below {wish.url}: {error}")
         return None
-    log(logging.INFO, f"Diagnostics were saved. To run it again: fairlead replay {folder}")
+    log(logging.INFO, f"Diagnostics were saved. To run it again: {replay_command(folder)}")
     return folder
 
 

@@ -24,6 +24,7 @@ carry no secrets; they quote inputs, which must not hold any. This module does n
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
@@ -69,7 +70,7 @@ class FairleadError(Exception):
         text = " ".join(parts)
         if self.log:
             text += f"\nThe log of the run: {self.log}"
-        return f"{text}\nTo run it again: fairlead replay {self.diagnostics}" if self.diagnostics else text
+        return f"{text}\nTo run it again: {replay_command(self.diagnostics)}" if self.diagnostics else text
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (type(self), self.args, self.__dict__)
@@ -87,6 +88,11 @@ class FairleadError(Exception):
             "log": self.log,
             "diagnostics": self.diagnostics,
         }
+
+
+def replay_command(diagnostics: str) -> str:
+    """Return the command that runs again what was saved at a location, as a shell takes it."""
+    return f"fairlead replay {shlex.quote(diagnostics)}"
 
 
 def _restore(cls: type[FairleadError], args: tuple[Any, ...], state: dict[str, Any]) -> FairleadError:
@@ -165,6 +171,11 @@ class AppRaised(RunFailed):
     def to_dict(self) -> dict[str, Any]:
         """Return the error as JSON data, with the ``exception``'s qualified name and its ``traceback``."""
         return super().to_dict() | {"exception": self.exception, "traceback": self.traceback}
+
+
+def raised_by_app(exception: str, message: str) -> str:
+    """Say that an app raised an exception of a name, with its message if it has one."""
+    return f"The app raised {exception}" + (f": {message}" if message else "")
 
 
 class AppExited(RunFailed):

@@ -45,18 +45,37 @@ def _source(value: str) -> Path | bytes:
     """Return the path of a JSON file, or JSON text: the value itself or, for ``-``, what is on standard input."""
     if value == "-":
         return sys.stdin.buffer.read()
-    return os.fsencode(value) if value.lstrip().startswith(("{", "[")) else Path(value)
+    is_text = not value.strip() or value.lstrip().startswith(("{", "["))  # empty as a shell's unset variable is
+    return os.fsencode(value) if is_text else Path(value)
 
 
 def _here(_context: click.Context, parameter: click.Parameter, value: str | None) -> str:
     """Return what was named or, if nothing was, the working directory, which then must hold an app."""
     if value is not None or any(Path(name).is_file() for name in ("octue.yaml", "twine.json")):
         return value or "."
-    name = parameter.human_readable_name.strip("[]")
-    raise click.UsageError(
-        f"Missing argument '{name}': the current folder holds neither an octue.yaml nor a twine.json. Name the app's "
-        "folder, or change to it."
-    )
+    from fairlead.adapters.cli.terminal import own_records
+    from fairlead.adapters.errors import AppInvalid, ContractInvalid
+    from fairlead.adapters.twine.configuration import locate_app
+
+    try:
+        with own_records(lambda _level, _text: None):  # they are told when the app is used
+            locate_app(".")  # which an octue.yaml above may name
+    except ContractInvalid:
+        pass  # told when the app is used
+    except AppInvalid:
+        name = parameter.human_readable_name.strip("[]")
+        raise click.UsageError(
+            f"Missing argument '{name}': the current folder holds neither an octue.yaml nor a twine.json. Name the "
+            "app's folder, or change to it."
+        ) from None
+    return "."
+
+
+def _some_url(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    """Return what was named, which may not be empty: that would be the working directory."""
+    if not value.strip():
+        raise click.BadParameter("it is empty. Name the diagnostics of a run, as its error tells them.")
+    return value
 
 
 def _inputs(command: Callable[..., None]) -> Callable[..., None]:
@@ -162,7 +181,7 @@ def run(
     with exits.exiting(as_json=as_json, tail=quiet) as on_signal:
         from fairlead.adapters.cache import ResultCache
         from fairlead.adapters.cli.output_folder import refuse_source, write_outputs
-        from fairlead.adapters.cli.terminal import TerminalHost, output_to_stderr
+        from fairlead.adapters.cli.terminal import TerminalHost, output_to_stderr, own_records
         from fairlead.adapters.perform import perform
         from fairlead.adapters.twine.unit import TwineApp
 
@@ -177,18 +196,19 @@ def run(
         inputs = {name: source for name, source in strands.items() if source is not None}
         place = _isolation(isolation, silence_limit=silence_limit, stop_silent=stop_silent, output_limit=output_limit)
         wish = _diagnostics(diagnostics, always=diagnostics_always, copy_datasets=copy_datasets)
-        with TerminalHost(unit.name, timeout=timeout, quiet=quiet) as host, output_to_stderr():
+        with TerminalHost(unit.name, timeout=timeout, quiet=quiet) as host, own_records(host.log), output_to_stderr():
             on_signal.append(host.cancel)
             outcome = perform(
                 unit, inputs, host, cache=ResultCache(cache), isolation=place, refresh=refresh, diagnostics=wish
             )
         strangers = write_outputs(outcome, output_dir) if output_dir else []
-        if as_json:
-            click.echo(json.dumps(outcome.to_dict(), ensure_ascii=False))
-        else:
-            from fairlead.adapters.cli.report import show_outcome
+        with exits.result():
+            if as_json:
+                click.echo(json.dumps(outcome.to_dict(), ensure_ascii=False))
+            else:
+                from fairlead.adapters.cli.report import show_outcome
 
-            show_outcome(outcome, output_dir, strangers)
+                show_outcome(outcome, output_dir, strangers)
 
 
 @fairlead.command(short_help="Check an app or a twine, and inputs for it.")
@@ -205,21 +225,30 @@ def validate(subject: str, *, strict: bool, as_json: bool, **strands: Path | byt
     with exits.exiting(as_json=as_json):
         from dataclasses import asdict
 
+        from fairlead.adapters.cli.terminal import TerminalHost, own_records
         from fairlead.adapters.cli.validation import checked
 
         inputs = {name: source for name, source in strands.items() if source is not None}
-        contract = checked(subject, inputs, strict=strict)
-        if as_json:
-            click.echo(json.dumps(asdict(contract), ensure_ascii=False))
-        else:
-            from fairlead.adapters.cli.report import show_contract
+        with own_records(TerminalHost(subject).log):
+            contract = checked(subject, inputs, strict=strict)
+        with exits.result():
+            if as_json:
+                click.echo(json.dumps(asdict(contract), ensure_ascii=False))
+            else:
+                from fairlead.adapters.cli.report import show_contract
 
-            show_contract(contract)
+                show_contract(contract)
 
 
 @fairlead.command(short_help="Run again what was saved of a failed run.")
-@click.argument("url")
+@click.argument("url", callback=_some_url)
 @click.option("--app", metavar="FOLDER", help="Run that app instead of the recorded one, e.g. a mended one.")
+@click.option(
+    "--children",
+    type=_source,
+    metavar="JSON",
+    help="Whom the app asks what it did not ask then, as of fairlead run.",
+)
 @click.option(
     "--output-dir",
     type=click.Path(file_okay=False, writable=True, path_type=Path),
@@ -229,20 +258,32 @@ def validate(subject: str, *, strict: bool, as_json: bool, **strands: Path | byt
 @click.option(
     "--timeout", type=_Positive(), metavar="SECONDS", help="Stop the run after that; inf for never.  [default: as then]"
 )
-def replay(url: str, *, app: str | None, output_dir: Path | None, pdb: bool, timeout: float | None) -> None:
+def replay(
+    url: str,
+    *,
+    app: str | None,
+    children: Path | bytes | None,
+    output_dir: Path | None,
+    pdb: bool,
+    timeout: float | None,
+) -> None:
     """Run again, on this machine, the analysis whose diagnostics are at URL, a path or address.
 
-    It gets the same source, configuration and inputs, under the same limits; its children answer as they did. The
+    It gets the same source, configuration and inputs, under the same limits; its children answer as they did.
+    Credentials are read from the environment here and from .env files, in the current folder and beside --app. The
     result cache is not asked, and nothing gets into it. Standard error says first what is different here, and at the
     end whether the failure is the same, another or gone. Exit codes are those of fairlead run.
     """
     with exits.exiting(as_json=False, tail=False) as on_signal:
         from fairlead.adapters.cli.replay import replayed
 
-        outcome, strangers = replayed(url, app, output_dir, debug=pdb, timeout=timeout, on_signal=on_signal)
+        outcome, strangers = replayed(
+            url, app, output_dir, children=children, debug=pdb, timeout=timeout, on_signal=on_signal
+        )
         from fairlead.adapters.cli.report import show_outcome
 
-        show_outcome(outcome, output_dir, strangers)
+        with exits.result():
+            show_outcome(outcome, output_dir, strangers)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from fairlead.adapters.errors import RunFailed
 from fairlead.adapters.isolation.in_process import InProcess
+from fairlead.adapters.isolation.process_tree import Guard
 
 if TYPE_CHECKING:
     from fairlead.adapters.host import Host
@@ -40,8 +41,12 @@ class Debugged:
             entry=f"{__name__}:carry_out",
             payload={"entry": call.entry, "payload": call.payload, "roots": call.roots},
         )
-        with contextlib.chdir(call.directory):
-            return InProcess().run(wrapped, host)
+        guard = Guard(call.directory)  # the app may end this very process
+        try:
+            with contextlib.chdir(call.directory):
+                return InProcess().run(wrapped, host)
+        finally:
+            guard.dismiss()
 
 
 def carry_out(payload: Mapping[str, Any], workspace: Workspace) -> Any:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import sys
 import traceback
 from collections.abc import Callable, Generator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -20,7 +22,8 @@ from fairlead.adapters.errors import Cancelled, ContractError, FairleadError, Hu
 if TYPE_CHECKING:
     from types import FrameType
 
-DONE, UNEXPECTED, USAGE, CONTRACT, FAILED, TIMED_OUT, STORAGE, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 4, 5, 6, 130, 143
+DONE, UNEXPECTED, USAGE, CONTRACT, FAILED, TIMED_OUT, STORAGE = range(7)
+INTERRUPTED, UNREAD, TERMINATED = 130, 141, 143
 
 MEANINGS = {
     DONE: "done",
@@ -31,6 +34,7 @@ MEANINGS = {
     TIMED_OUT: "the run timed out or hung, and was stopped",
     STORAGE: "files, the result cache or a store could not be read or written",
     INTERRUPTED: "interrupted (Ctrl-C), and everything that it had started was stopped",
+    UNREAD: "nobody reads standard output any more (SIGPIPE)",
     TERMINATED: "terminated (SIGTERM), likewise",
 }
 # The first class that an error is of decides.
@@ -46,6 +50,24 @@ _CODES: tuple[tuple[type[FairleadError], int], ...] = (
 def code_of(error: FairleadError) -> int:
     """Return the exit code that tells of an error."""
     return next((code for kind, code in _CODES if isinstance(error, kind)), UNEXPECTED)
+
+
+@contextlib.contextmanager
+def result() -> Generator[None]:
+    """Write a result to standard output, to its last byte.
+
+    Ends the command quietly where nobody reads it any more; raises `StorageFailed` where it cannot be written.
+    """
+    try:
+        yield
+        if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison] (it was closed by whoever started this)
+            sys.stdout.flush()
+    except OSError as error:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 1)  # for what is still on its way there
+        if isinstance(error, BrokenPipeError):
+            sys.exit(UNREAD)
+        raise StorageFailed(f"Standard output cannot be written: {error.strerror or error}.") from error
 
 
 @contextlib.contextmanager
@@ -88,7 +110,9 @@ def exiting(*, as_json: bool, tail: bool = True) -> Generator[list[Callable[[], 
             traceback.print_exc()
             described = FairleadError(f"{type(error).__name__}: {error}").to_dict()
         if as_json:
-            click.echo(json.dumps({"error": described}, ensure_ascii=False))
+            # What cannot be written there was told on standard error, and the code is the error's in any case.
+            with contextlib.suppress(StorageFailed, SystemExit), result():
+                click.echo(json.dumps({"error": described}, ensure_ascii=False))
         sys.exit(code)
     finally:
         for number, handler in previous.items():

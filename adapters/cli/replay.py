@@ -11,7 +11,7 @@ import contextlib
 import logging
 import platform
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING, Any
 from fairlead.adapters.cache import ResultCache
 from fairlead.adapters.cli.output_folder import refuse_source, write_outputs
 from fairlead.adapters.cli.report import show_replay, show_verdict
-from fairlead.adapters.cli.terminal import TerminalHost, output_to_stderr
-from fairlead.adapters.diagnostics import SOURCE, described, fetch, installed
+from fairlead.adapters.cli.terminal import TerminalHost, output_to_stderr, own_records
+from fairlead.adapters.diagnostics import SOURCE, Scrubber, described, fetch, installed
 from fairlead.adapters.errors import Cancelled, FairleadError
 from fairlead.adapters.fingerprint import source_tree
 from fairlead.adapters.isolation import NAMES, named
+from fairlead.adapters.isolation.process_tree import Guard
 from fairlead.adapters.perform import perform
+from fairlead.adapters.twine.children import plain_children
 from fairlead.adapters.twine.diagnostics import RecordedApp, changed_source, key_of
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from fairlead.adapters.perform import Outcome
 
 _MOST_NAMED = 12
+_MOST_LINES = 20
 
 
 def replayed(
@@ -39,6 +42,7 @@ def replayed(
     app: str | None,
     output_dir: Path | None,
     *,
+    children: Path | bytes | None,
     debug: bool,
     timeout: float | None,
     on_signal: list[Callable[[], None]],
@@ -49,6 +53,7 @@ def replayed(
         url: where the bundle is.
         app: the folder of an app to run instead of the recorded one.
         output_dir: where the outputs are written, if they are.
+        children: who answers what was not asked in the recorded run: the path of a JSON file, or its text.
         debug: run in this process, and open the debugger where the app fails.
         timeout: seconds that it may take; None for as long as it might then.
         on_signal: gets what is to be called when a signal comes.
@@ -56,35 +61,65 @@ def replayed(
     Returns:
         the outcome, without what is gone by now, and other files that were found in the output folder's datasets.
     """
-    with tempfile.TemporaryDirectory(prefix="fairlead-replay-") as folder:
+    with _guarded_folder() as folder:
+        cache = ResultCache(Path(folder, "cache"))
         bundle = fetch(url, Path(folder, "bundle"), whole=app is None)
         record = bundle.record
-        unit = RecordedApp(bundle, app=app, tell=lambda line: host.log(logging.WARNING, line))
+        unit = RecordedApp(
+            bundle,
+            app=app,
+            children=_without_cache(plain_children(children), cache),
+            tell=lambda line: host.log(logging.WARNING, line),
+        )
         if app and output_dir:
             refuse_source(output_dir, unit.root)
         seconds = timeout or record.get("limits", {}).get("timeout")
         if debug or seconds == float("inf"):
             seconds = None
-        show_replay(_summary(unit), _differences(unit, app, seconds))
         host = TerminalHost(unit.name, timeout=seconds)
         on_signal.append(host.cancel)
+        with own_records(host.log):
+            differences = _differences(unit, app, seconds)
+        show_replay(_summary(unit), differences)
         if debug and (record.get("error") or {}).get("type") == "AppKilled":
             host.log(logging.WARNING, "A signal ended the app's process then; what runs in this one may end it now.")
         try:
             # A bar would be drawn over what is typed in the debugger.
-            with contextlib.nullcontext() if debug else host, output_to_stderr():
-                outcome = perform(
-                    unit, {}, host, cache=ResultCache(Path(folder, "cache")), isolation=_isolation(record, debug=debug)
-                )
+            with contextlib.nullcontext() if debug else host, own_records(host.log), output_to_stderr():
+                outcome = perform(unit, {}, host, cache=cache, isolation=_isolation(record, debug=debug))
         except FairleadError as error:
             error.log = None  # it goes with the cache; all that is in it was shown
-            if record and not isinstance(error, Cancelled):
-                show_verdict(compared(record.get("error"), described(error)), good=False)
+            if isinstance(error, Cancelled):
+                pass
+            elif not unit.is_bound and record.get("fingerprint"):
+                show_verdict("It could not be replayed: nothing has run, for this reason.", good=False)
+            elif record:
+                now = Scrubber(unit.secrets()).data(described(error))  # as what was recorded
+                show_verdict(compared(record.get("error"), now), good=False)
             raise
         if record:
             show_verdict(compared(record.get("error"), None), good=True)
         strangers = write_outputs(outcome, output_dir) if output_dir else []
     return replace(outcome, log=None, files=outcome.files if output_dir else ()), strangers
+
+
+@contextlib.contextmanager
+def _guarded_folder() -> Generator[str]:
+    """Yield a folder that is removed afterwards, also if this process dies in it."""
+    with tempfile.TemporaryDirectory(prefix="fairlead-replay-") as folder:
+        guard = Guard(folder)
+        try:
+            yield folder
+        finally:
+            guard.dismiss()
+
+
+def _without_cache(children: list[dict[str, Any]], cache: ResultCache) -> list[dict[str, Any]]:
+    """Return children that find and leave nothing in the result cache of everybody."""
+    for child in children:
+        if child["backend"]["name"] == "local":
+            child["backend"].setdefault("cache", cache.root)
+    return children
 
 
 def compared(before: Mapping[str, Any] | None, now: Mapping[str, Any] | None) -> str:
@@ -110,7 +145,9 @@ def _nature(error: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _told(error: Mapping[str, Any]) -> str:
-    return f"{error.get('type')}: {error.get('message')}"
+    lines = f"{error.get('type')}: {error.get('message')}".splitlines()
+    more = [f"and {len(lines) - _MOST_LINES} more lines"] if lines[_MOST_LINES:] else []
+    return "\n".join([*lines[:_MOST_LINES], *more])
 
 
 def _isolation(record: Mapping[str, Any], *, debug: bool) -> Isolation:
@@ -152,6 +189,9 @@ def _differences(unit: RecordedApp, app: str | None, seconds: float | None) -> d
     if unit.questions:
         children = sorted({key_of(question) for question in unit.questions})
         facts["children"] = f"{', '.join(children)}: {len(unit.questions)} recorded answers"
+    if unit.children:
+        others = ", ".join(child["key"] for child in unit.children)
+        facts["not asked then"] = f"{others}: answered by the children that are given"
     if seconds is not None:
         facts["time limit"] = f"{seconds:g} s"
     return facts

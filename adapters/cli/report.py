@@ -6,7 +6,9 @@ stream is not a terminal, nothing is coloured or wrapped. The module decides not
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -22,11 +24,13 @@ from rich.text import Text
 from fairlead.adapters.cli.terminal import printable
 from fairlead.adapters.errors import ContractError, FairleadError, Problem, RunFailed
 from fairlead.adapters.presentation import duration, is_table, size
+from fairlead.adapters.twine.manifests import plain_url
 
 if TYPE_CHECKING:
     from fairlead.adapters.cli.validation import Contract
     from fairlead.adapters.perform import Outcome
 
+_MOST_PROBLEMS = 20
 _MOST_ROWS = 36
 _MOST_CHARACTERS = 200
 
@@ -50,13 +54,27 @@ def show_outcome(outcome: Outcome, folder: Path | None, strangers: Sequence[str]
             _section(console, name.replace("_", " "), _values(value, console))
     if outcome.files or folder:
         root = str(folder or outcome.files[0].location.removesuffix(outcome.files[0].name).rstrip("/"))
-        rows = [(f"{name}.json", Text()) for name in outcome.outputs] if folder else []
+        rows: list[tuple[str | Text, ...]] = [(f"{name}.json",) for name in outcome.outputs] if folder else []
         rows += [(file.name, Text(size(file.size), "dim", justify="right")) for file in outcome.files]
         _section(console, f"files in {root}", _grid(rows))
+    _facts(console, {f"dataset '{key}' is also in": place for key, place in _delivered(outcome).items()})
     if strangers:
         names = ", ".join(strangers[:3]) + (f" and {len(strangers) - 3} more" if strangers[3:] else "")
         console.print(Text(f"  There too, and not part of this result: {names}", "yellow"), soft_wrap=True)
     _facts(console, {"fingerprint": outcome.fingerprint, "log": outcome.log, "diagnostics": outcome.diagnostics})
+
+
+def _delivered(outcome: Outcome) -> dict[str, str]:
+    """Return the places of output datasets that are elsewhere than in the cache, by key."""
+    if not outcome.files:
+        return {}
+    datasets = outcome.outputs.get("output_manifest", {}).get("datasets", {})
+    kept = {file.location.removesuffix(file.name.partition("/")[2]).rstrip("/") for file in outcome.files}
+    return {
+        key: plain_url(dataset["path"])  # without the signature, which is not for every log of a terminal
+        for key, dataset in datasets.items()
+        if dataset["files"] and dataset["path"] not in kept
+    }
 
 
 def show_contract(contract: Contract) -> None:
@@ -109,16 +127,27 @@ def show_verdict(text: str, *, good: bool) -> None:
 
 
 def _problems(console: Console, problems: Iterable[Problem]) -> None:
-    for problem in problems:
+    told = list(problems)
+    for problem in told[:_MOST_PROBLEMS]:
         console.print()
         console.print(Text(printable(problem.where), "bold"), soft_wrap=True)
         facts = (("found", problem.found), ("expected", problem.expected), ("remedy", problem.remedy))
         _indented(console, _grid((Text(key, "dim"), printable(text)) for key, text in facts if text))
+    if told[_MOST_PROBLEMS:]:
+        console.print()
+        console.print(f"and {len(told) - _MOST_PROBLEMS} more", soft_wrap=True)
+
+
+class _Console(Console):
+    """One that leaves it to the command how to end where nobody reads any more."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 def _console(stream: TextIO) -> Console:
     width = None if stream.isatty() else 1000
-    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
+    return _Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
 
 
 def _section(console: Console, heading: str, content: RenderableType) -> None:
@@ -190,6 +219,8 @@ def _short(value: Any) -> str:
         text = printable(value)
     elif isinstance(value, list) and all(isinstance(item, int | float) for item in value):
         text = ", ".join(map(_short, value[:_MOST_ROWS])) or "[]"
+        if value[_MOST_ROWS:] and len(text) <= _MOST_CHARACTERS:
+            return f"{text}, …"
     else:
         text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]} …"

@@ -1,8 +1,9 @@
 """The host of a run that somebody watches: lines and a progress bar on standard error.
 
 On a terminal, lines are coloured and a bar below them follows the run's progress; a monitor message shows as its
-``status_text`` where it has one. Elsewhere each line is plain text, monitor messages are whole, and there is no bar.
-Control characters that an app prints never reach the terminal. Standard output is left to the result.
+``status_text`` where it has one, and not at all where it says only what the bar and the lines show already. Elsewhere
+each line is plain text, monitor messages are whole, and there is no bar. Control characters that an app prints never
+reach the terminal. Standard output is left to the result.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import os
 import re
 import sys
 import time
-from collections.abc import Generator
-from typing import TYPE_CHECKING, Self
+from collections.abc import Callable, Generator, Mapping
+from typing import TYPE_CHECKING, Any, Self
 
 from fairlead.adapters.host import LoggingHost
 
@@ -56,6 +57,38 @@ def output_to_stderr() -> Generator[None]:
         os.close(kept)
 
 
+class _OwnRecords(logging.Handler):
+    """Passes on what fairlead's loggers say outside of calls; what they say within one, the host is told as an event.
+
+    Each text is passed on once: an app's configuration may be read several times for one command.
+    """
+
+    def __init__(self, log: Callable[[int, str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+        self._told: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        from fairlead.adapters.isolation.in_process import is_in_call
+
+        text = record.getMessage()
+        if not is_in_call() and text not in self._told:
+            self._told.add(text)
+            self._log(record.levelno, text)
+
+
+@contextlib.contextmanager
+def own_records(log: Callable[[int, str], None]) -> Generator[None]:
+    """Pass warnings and errors of fairlead's own loggers on to a host's ``log``, so that they look like its lines."""
+    handler = _OwnRecords(log)
+    logger = logging.getLogger("fairlead")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
 class TerminalHost(LoggingHost):
     """Shows a run on standard error. A context manager: the bar is there while it is entered."""
 
@@ -71,6 +104,7 @@ class TerminalHost(LoggingHost):
         self._unit = unit
         self._quiet = quiet
         self._bar: Progress | None = None
+        self._status = ""
 
     def __enter__(self) -> Self:
         """Start the bar, on a terminal."""
@@ -104,11 +138,21 @@ class TerminalHost(LoggingHost):
             self._bar.stop()
 
     def emit(self, event: Event) -> None:
-        """Show an event; on a terminal, a monitor message by its ``status_text``."""
+        """Show an event; on a terminal, a monitor message by what is new in it."""
         if self._bar and event["kind"] == "monitor" and isinstance(event["data"], dict):
-            self.write(logging.INFO, "monitor", str(event["data"].get("status_text") or json.dumps(event["data"])))
+            if news := self._news(event["data"]):
+                self.write(logging.INFO, "monitor", news)
         else:
             super().emit(event)
+
+    def _news(self, message: Mapping[str, Any]) -> str:
+        """Return what of a monitor message neither the bar nor the last ``status_text`` shows already."""
+        if status := str(message.get("status_text") or ""):
+            news = "" if status == self._status else status
+            self._status = status
+            return news
+        is_number = isinstance(message.get("progress", 0), int | float)
+        return "" if is_number and message.keys() <= {"progress", "status_text"} else json.dumps(message)
 
     def write(self, level: int, source: str, message: str) -> None:
         """Show one line (a traceback is several), with its time, and its level if that is above information."""

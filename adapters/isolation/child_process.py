@@ -274,7 +274,7 @@ class _Run:
         if self._end["exception"] == "fairlead.adapters.errors.StorageFailed":
             raise errors.StorageFailed(self._end["message"])
         raise errors.AppRaised(
-            f"The app raised {self._end['exception']}: {self._end['message']}",
+            errors.raised_by_app(self._end["exception"], self._end["message"]),
             exception=self._end["exception"],
             traceback=self._end["traceback"],
             tail=self._tail,

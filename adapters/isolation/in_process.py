@@ -19,7 +19,15 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from fairlead.adapters import events
-from fairlead.adapters.errors import AppExited, AppRaised, Cancelled, ContractError, StorageFailed, TimedOut
+from fairlead.adapters.errors import (
+    AppExited,
+    AppRaised,
+    Cancelled,
+    ContractError,
+    StorageFailed,
+    TimedOut,
+    raised_by_app,
+)
 from fairlead.adapters.isolation.private_modules import PrivateModules
 from fairlead.adapters.isolation.process_state import preserved
 
@@ -93,10 +101,15 @@ def app_raised(error: Exception, plain: Callable[[str], str] = str) -> AppRaised
     """Return the error for an exception of an app's; ``plain`` gives names of modules as the app has them."""
     name = plain(events.qualified_name(type(error)))
     return AppRaised(
-        plain(f"The app raised {name}: {events.message_of(error)}"),
+        plain(raised_by_app(name, events.message_of(error))),
         exception=name,
         traceback=plain(events.format_traceback(error)),
     )
+
+
+def is_in_call() -> bool:
+    """Tell whether what runs here and now is a call's, so that its host hears of what it logs."""
+    return _running.get() is not None
 
 
 class InProcess:
@@ -119,6 +132,8 @@ class InProcess:
                 raise workspace.stopped_by from None
             if isinstance(error, ContractError | StorageFailed):
                 raise
+            if host.cancelled():  # by a signal, whose handler raised in the midst of the app
+                raise error if isinstance(error, Cancelled) else Cancelled("The run was cancelled.") from None
             raise app_raised(error, workspace.plain) from error
         except SystemExit as error:
             raise AppExited(

@@ -459,6 +459,7 @@ def _check(raw: Any, schema: Mapping[str, Any], where: str, rule: str) -> None:
 def _warn_of_unused(name: str, kwargs: Mapping[str, Any], known: Mapping[str, Any]) -> None:
     if not kwargs:
         return
-    near = {remedy for key in kwargs if (remedy := did_you_mean(key, known)).startswith("Did")}
-    told = " ".join([f"{', '.join(map(repr, kwargs))}.", *sorted(near)])
+    remedies = [did_you_mean(key, known) for key in kwargs]
+    near = dict.fromkeys(remedy for remedy in remedies if remedy.startswith("Did"))
+    told = " ".join([f"{', '.join(map(repr, kwargs))}.", *near])
     logger.warning("The following keyword arguments were not used by %s: %s", name, told)

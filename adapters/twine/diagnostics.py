@@ -140,8 +140,8 @@ def credentials(contract: Mapping[str, Any], files: list[str]) -> dict[str, str]
     if files:
         import dotenv
 
-        for file in files:
-            known = dotenv.dotenv_values(file) | known  # the first file wins, as in the app's process
+        for file in reversed(files):  # of equal names, the first counts
+            known |= dotenv.dotenv_values(file)
     known |= os.environ
     names = [credential["name"] for credential in contract.get("credentials", ())]
     return {name: value for name in names if (value := known.get(name))}
@@ -172,6 +172,14 @@ def _referenced(dataset: Mapping[str, Any], place: str, unsigned: list[str]) -> 
     return plain
 
 
+class _AppHere(TwineApp):
+    """An app whose ``.env`` may also be in the working directory, because a bundle holds none."""
+
+    def environment_files(self, located: AppLocation) -> list[str]:
+        here = os.path.abspath(".env")
+        return list(dict.fromkeys([*super().environment_files(located), *([here] if os.path.isfile(here) else [])]))
+
+
 class RecordedApp:
     """The app of a bundle, with the very analysis that it ran: same id, same configuration, same inputs.
 
@@ -180,12 +188,20 @@ class RecordedApp:
 
     kind = TwineApp.kind
 
-    def __init__(self, bundle: Bundle, *, app: str | None = None, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        app: str | None = None,
+        children: list[dict[str, Any]] | None = None,
+        tell: Callable[[str], None],
+    ) -> None:
         """Read a bundle.
 
         Args:
             bundle: a bundle that was fetched.
             app: the folder of an app to be run instead of the bundle's, such as a mended one.
+            children: who answers what was not asked then, as `plain_children` returns them.
             tell: receives what differs from the recorded run, once the inputs are bound.
 
         Raises:
@@ -202,7 +218,10 @@ class RecordedApp:
             raise InputInvalid(Problem(bundle.url, found, "", "Say with --app which app to run."))
         self.bundle = bundle
         self.questions = questions_in(bundle.folder)
-        self._app = TwineApp(app or source / str(bundle.record.get("inside", "")))
+        self.children = children or []
+        self.is_bound = False
+        """Whether the app and its inputs were found to be as they must be, so that it could run."""
+        self._app = _AppHere(app or source / str(bundle.record.get("inside", "")))
         self._is_mended = app is not None
         self._tell = tell
 
@@ -229,8 +248,8 @@ class RecordedApp:
         recorded = strands_in(self.bundle.folder)
         declared = [child["key"] for child in self._app.load().raw.get("children", ())]
         app = self._app
-        if declared:
-            app = TwineApp(app.app, children=recorded_children(declared, self.questions))
+        if declared or self.children:
+            app = _AppHere(app.app, children=recorded_children(declared, self.questions, self.children))
         try:
             work = app.bind(recorded)
         except InputInvalid as error:
@@ -238,21 +257,32 @@ class RecordedApp:
         for strand in MANIFEST_STRANDS:
             if strand in work.strands:
                 self._compare(strand, recorded[strand], work.strands[strand])
+        self.is_bound = True
         # What is run again is delivered nowhere: those outputs are there, or must not be.
         work = dataclasses.replace(work, output_location=None)
         return RecordedWork(work, self.bundle.record.get("analysis_id"))
+
+    def secrets(self) -> dict[str, str]:
+        """Return the values of the app's credentials here, as far as they can be found."""
+        try:
+            return credentials(self._app.load().raw, self._app.environment_files(self._app.locate()))
+        except ContractError:
+            return {}
 
     def describe(self, inputs: Mapping[str, Any]) -> Description:
         """See `Unit.describe`."""
         return self._app.describe({**strands_in(self.bundle.folder), **inputs})
 
     def _explained(self, problem: Problem) -> Problem:
-        """Add to a problem with a file that the bundle only refers to it."""
+        """Add to a problem what it has to do with the bundle."""
         unsigned = self.bundle.record.get("without_signature", ())
         if any(problem.where.startswith(place) for place in unsigned):
             remedy = "It was read by a signed address, whose signature is not kept; copy datasets into diagnostics."
         elif problem.where.startswith(tuple(MANIFEST_STRANDS)) and not self.bundle.record.get("copied"):
             remedy = "The diagnostics only refer to it; bring it there, or let datasets be copied into diagnostics."
+        elif problem.where.startswith("credentials."):
+            places = "in the working directory or beside the app" if self._is_mended else "in the working directory"
+            remedy = f"Diagnostics hold no credentials; a file '.env' {places} may have it, too."
         else:
             return problem
         return dataclasses.replace(problem, remedy=f"{problem.remedy} {remedy}".strip())
@@ -384,20 +414,25 @@ def questions_in(folder: Path) -> list[dict[str, Any]]:
     ]
 
 
-def recorded_children(keys: list[str], questions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return an app's children, as it is given them, that answer what they were asked as they did then."""
+def recorded_children(
+    keys: list[str], questions: list[dict[str, Any]], given: list[dict[str, Any]] | None = None
+) -> list[dict[str, Any]]:
+    """Return an app's children, as it is given them, that answer what they were asked as they did then.
+
+    What was not asked then goes to those that are ``given``, if there is one of that key.
+    """
     asked: dict[str, list[dict[str, Any]]] = {key: [] for key in keys}
     for question in questions:
         asked.setdefault(key_of(question), []).append(question)
-    return [
-        {
-            "key": key,
-            "id": str(answers[0].get("id") or key) if answers else key,
-            "backend": {"name": "recorded", "questions": answers},
-        }
-        for key, answers in asked.items()
-        if key in keys
-    ]
+    others = {child["key"]: child for child in given or ()}
+    children: list[dict[str, Any]] = []
+    for key in keys:
+        answers, other = asked[key], others.pop(key, None)
+        backend: dict[str, Any] = {"name": "recorded", "questions": answers}
+        if other:
+            backend["otherwise"] = other["backend"]
+        children.append({"key": key, "id": str((answers or [other or {}])[0].get("id") or key), "backend": backend})
+    return [*children, *others.values()]  # of which the app knows nothing, as it will say
 
 
 def key_of(question: Mapping[str, Any]) -> str:

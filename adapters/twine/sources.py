@@ -25,15 +25,18 @@ def load_json(source: object, where: str, error: type[ContractError]) -> tuple[A
     """
     if isinstance(source, os.PathLike) or (isinstance(source, str) and source.strip().endswith(".json")):
         path = Path(os.fspath(source).strip() if isinstance(source, str) else source)
+        place = where if where == str(path) else f"{where} ({path})"
         try:
             path = path.expanduser()
             if path.exists() and not path.is_file():
                 raise error(Problem(where, f"{path} is no file", "a JSON file", "Check the path."))
             text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as reason:
+            raise error(_not_utf8(place, reason)) from reason
         except (OSError, ValueError, RuntimeError) as reason:  # also a NUL in the name, and a user without a home
             found = f"cannot read {path}: {getattr(reason, 'strerror', None) or reason}"
             raise error(Problem(where, found, "", "Check the path.")) from reason
-        return _parse(text, f"{where} ({path})", error), path.parent
+        return _parse(text, place, error), path.parent
     if isinstance(source, str | bytes):
         return _parse(source, where, error), None
     if isinstance(source, IOBase):
@@ -68,12 +71,22 @@ def _parse(text: str | bytes, where: str, error: type[ContractError]) -> Any:
             raise error(Problem(where, f"the key '{twice}' stands twice in one object", "", "Keep one of them."))
         return data
 
+    if isinstance(text, str):
+        text = text.removeprefix("\ufeff")  # with which Windows begins files
+    if not text.strip():
+        raise error(Problem(where, "is not JSON: it is empty", "", "Give JSON data."))
     try:
         return json.loads(text, object_pairs_hook=unique)
+    except UnicodeDecodeError as reason:
+        raise error(_not_utf8(where, reason)) from reason
     except (ValueError, RecursionError) as reason:
         if isinstance(reason, json.JSONDecodeError):
             found = f"is not JSON: {reason.msg} at line {reason.lineno}, column {reason.colno}"
         else:
             found = f"is not JSON: {reason}"
-        remedy = "Correct it there." if text else "Give JSON data; it is empty."
-        raise error(Problem(where, found, "", remedy)) from reason
+        raise error(Problem(where, found, "", "Correct it there.")) from reason
+
+
+def _not_utf8(where: str, reason: UnicodeDecodeError) -> Problem:
+    found = f"is not UTF-8: the byte 0x{reason.object[reason.start]:02x} at position {reason.start}"
+    return Problem(where, found, "", "Save it as UTF-8.")

@@ -117,6 +117,10 @@ class TwineApp:
             storage.refuse_secrets(chosen["output_location"], "output_location")
         return chosen | {"children": merged(configured["children"], self.arguments["children"])}
 
+    def environment_files(self, located: AppLocation) -> list[str]:
+        """Return the files whose variables the app is given; of equal names, the first counts."""
+        return environment_files(located)
+
     def bind(self, inputs: Mapping[str, Any]) -> TwineWork:
         """See `Unit.bind`. Every dataset is looked up and hashed."""
         return self._bound(inputs, INPUT_STRANDS)
@@ -149,7 +153,7 @@ class TwineApp:
             problems += found
         children = settings["children"]
         problems += twine.children_problems(children or [])
-        env_files = environment_files(located)
+        env_files = self.environment_files(located)
         problems += twine.credential_problems({*os.environ, *_names_in(env_files)})
         problems += _location_problems(settings["output_location"], located)
         if problems:

@@ -162,6 +162,11 @@ def test_what_a_child_raises_is_raised_here_with_its_traceback(child, notes):
     assert caught.value.__notes__[0].startswith("The log of the child's run: ")
 
 
+def test_an_exception_without_a_message_is_raised_here_without_one(child):
+    with pytest.raises(MemoryError, match=r"^\n*The following traceback was captured"):
+        child("def run(analysis):\n    raise MemoryError").ask({"n": 1})
+
+
 def test_a_class_that_only_the_child_knows_is_known_by_its_name(child):
     with pytest.raises(Exception, match=r"^calm") as caught:
         child("class OutOfWind(Exception): pass\ndef run(analysis):\n    raise OutOfWind('calm')").ask({"n": 1})

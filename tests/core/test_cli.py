@@ -182,24 +182,77 @@ def test_cache_says_where_results_are_kept(fairlead, app, tmp_path):
     assert not (tmp_path / "cache").exists()
 
 
-def test_on_a_terminal_a_bar_follows_the_progress(environment, app, tmp_path):
+def on_a_terminal(environment, folder: Path, *arguments: object) -> tuple[str, str]:
+    """Run the command with a terminal for its standard error; returns what that shows, and standard output."""
     master, slave = os.openpty()
-    command = [FAIRLEAD, "run", app(SQUARES.replace("printed", r"\x1b[41mprinted")), "--input-values", '{"n": 3}']
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=slave, env=environment, cwd=tmp_path) as process:
+    command = [str(word) for word in (FAIRLEAD, *arguments)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=slave, env=environment, cwd=folder) as process:
         os.close(slave)
         shown = b""
         with suppress(OSError):  # a terminal whose last writer has gone
             while part := os.read(master, 1 << 16):
                 shown += part
+        assert process.stdout
         result = process.stdout.read().decode()
     os.close(master)
-    text = shown.decode()
+    return shown.decode(), result
+
+
+def test_on_a_terminal_a_bar_follows_the_progress(environment, app, tmp_path):
+    folder = app(SQUARES.replace("printed", r"\x1b[41mprinted"))
+    text, result = on_a_terminal(environment, tmp_path, "run", folder, "--input-values", '{"n": 3}')
     assert "100%" in text
     assert text.rindex("\x1b[?25h") > text.rindex("100%")  # the cursor is back
     assert "square 3 of 3" in text
     assert "status_text" not in text
     assert "\x1b[41m" not in text
     assert not CONTROL.search(result)
+
+
+def test_on_a_terminal_a_message_that_says_nothing_new_is_no_line(environment, app, tmp_path):
+    source = """
+def run(analysis):
+    for message in (
+        {"progress": 0.25},
+        {"progress": 0.5, "status_text": "halfway"},
+        {"progress": 0.5, "status_text": "halfway"},
+        {"progress": 0.75, "left": 7},
+        {"progress": "nearly"},
+    ):
+        analysis.send_monitor_message(message)
+"""
+    text, _ = on_a_terminal(environment, tmp_path, "run", app(source, {"monitor_message_schema": {}}))
+    plain = re.sub(r"\x1b\[[0-?]*[ -/]*[@-~]", "", text)
+    lines = [line.rstrip() for line in re.findall(r"monitor: (.*)", plain)]
+    assert lines == ["halfway", '{"progress": 0.75, "left": 7}', '{"progress": "nearly"}']
+
+
+# Standard output that takes nothing
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)], ids=["report", "json"])
+@pytest.mark.parametrize("n", ['{"n": 1}', '{"n": "x"}'], ids=["done", "refused"])
+def test_a_full_standard_output_is_told_in_one_line(environment, app, tmp_path, options, n):
+    command = [FAIRLEAD, "run", app(SQUARES), "--input-values", n, "--quiet", *options]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, check=False)
+    if n == '{"n": 1}':
+        assert done.returncode == exits.STORAGE
+        told = "StorageFailed: Standard output cannot be written: No space left on device."
+        assert done.stderr.splitlines() == [told]
+    else:
+        assert done.returncode == exits.CONTRACT
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)], ids=["report", "json"])
+def test_where_nobody_reads_the_result_any_more_it_ends_quietly(environment, app, options):
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [FAIRLEAD, "run", app(SQUARES), "--input-values", '{"n": 1}', "--quiet", *options]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, env=environment, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (exits.UNREAD, "")
 
 
 # Inputs
@@ -211,6 +264,25 @@ def test_json_comes_from_a_file_a_text_or_standard_input(fairlead, app, tmp_path
     source, stdin = {"file": ("values", ""), "text": (' {"n": 1}', ""), "standard input": ("-", '{"n": 1}')}[form]
     done = fairlead("run", app(SQUARES), "--input-values", source, "--json", stdin=stdin)
     assert len(json.loads(done.stdout)["outputs"]["output_values"]["squares"]) == 1
+
+
+def test_an_empty_input_is_told_to_be_empty(fairlead, app):
+    done = fairlead("run", app(SQUARES), "--input-values", "")
+    assert done.returncode == exits.CONTRACT
+    assert "input_values\n  found   is not JSON: it is empty\n" in done.stderr
+
+
+def test_a_file_in_another_encoding_is_told_with_what_to_do(fairlead, app, tmp_path):
+    (tmp_path / "values.json").write_bytes('{"n": "ü"}'.encode("latin-1"))
+    done = fairlead("run", app(SQUARES), "--input-values", "values.json")
+    assert done.returncode == exits.CONTRACT
+    assert "is not UTF-8: the byte 0xfc at position 7" in done.stderr
+    assert "Save it as UTF-8." in done.stderr
+
+
+def test_a_file_as_windows_writes_it_is_read(fairlead, app, tmp_path):
+    (tmp_path / "values.json").write_text('{"n": 1}', encoding="utf-8-sig")
+    assert fairlead("run", app(SQUARES), "--input-values", "values.json").returncode == 0
 
 
 def test_configuration_reaches_the_app(fairlead, app):
@@ -244,6 +316,25 @@ def test_an_output_folder_holds_the_values_the_manifest_and_the_files(fairlead, 
     assert all(name in done.stdout for name in names)
     assert json.loads((folder / "output_values.json").read_text()) == {"third": 1 / 3}
     assert (folder / "capitals" / "two.txt").read_text() == "TWO"
+
+
+def test_the_names_of_files_are_whole_where_there_is_no_dataset(fairlead, app):
+    done = fairlead("run", app(SQUARES), "--input-values", '{"n": 1}', "--output-dir", "out")
+    assert "files in out\n  output_values.json\n" in done.stdout
+
+
+def test_a_long_list_ends_with_a_sign_that_it_goes_on(fairlead, app):
+    folder = app("def run(analysis): analysis.output_values = list(range(200))", {"output_values_schema": {}})
+    assert "34, 35, …\n" in fairlead("run", folder).stdout
+
+
+def test_the_result_names_the_output_location(fairlead, app, tmp_path, words):
+    options = ("--input-manifest", words.parent / "manifest.json", "--output-location", tmp_path / "delivered")
+    done = fairlead("run", app(CAPITALS, WITH_FILES), *options)
+    (place,) = re.findall(r"dataset 'capitals' is also in +(/.+)\n", done.stdout)
+    assert place.startswith(f"{tmp_path}/delivered/")
+    assert Path(place).is_dir()
+    assert "is also in" not in fairlead("run", app(CAPITALS, WITH_FILES, name="b"), *options[:2]).stdout
 
 
 def test_the_output_manifest_is_an_input_manifest_wherever_the_folder_goes(fairlead, app, tmp_path, words):
@@ -343,6 +434,15 @@ def test_a_broken_contract_is_told_with_place_finding_rule_and_remedy(fairlead, 
         "  remedy    Give How many, e.g. 3.\n"
     )
     assert done.stdout == ""
+
+
+def test_of_very_many_problems_the_terminal_shows_the_first(fairlead, app):
+    schema = {"items": {"type": "integer"}}
+    command = ["run", app("def run(analysis): pass", {"input_values_schema": schema}), "--input-values"]
+    done = fairlead(*command, json.dumps(["x"] * 498), "--json")
+    assert done.stderr.count("  found ") == 20
+    assert done.stderr.endswith("\n\nand 478 more\n")
+    assert len(json.loads(done.stdout)["error"]["problems"]) == 498
 
 
 def test_an_app_that_raised_is_told_with_its_own_traceback_and_the_log(fairlead, app):
@@ -503,8 +603,11 @@ def test_a_signal_stops_a_run_in_this_process(started, app):
     holding = HOLDING.replace('subprocess.Popen(["sleep", "1000"])', "type('', (), {'pid': __import__('os').getpid()})")
     process, _ = started(app(holding), "--isolation", "thread")
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=20)
     assert process.returncode == exits.INTERRUPTED
+    assert "Cancelled: Stopped by SIGINT" in errors
+    assert "Traceback" not in errors
+    assert "AppRaised" not in errors
 
 
 # Validation
@@ -653,3 +756,26 @@ def test_in_the_folder_of_an_octue_yaml_only_the_inputs_are_asked_for(fairlead, 
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["outputs"] == {"output_values": {"energy": 45.0}}
     assert fairlead("validate", cwd=service).returncode == 0
+
+
+def test_in_a_folder_that_an_octue_yaml_above_names_no_app_need_be_named(fairlead, app):
+    folder = app("def run(analysis): analysis.output_values = 1", {"output_values_schema": {}})
+    (folder / "source").mkdir()
+    (folder / "app.py").rename(folder / "source" / "app.py")
+    service = {"name": "farm", "app_source_path": "source", "twine_path": "twine.json"}
+    (folder / "octue.yaml").write_text(json.dumps({"services": [service]}))
+    for command in ("validate", "run"):
+        done = fairlead(command, cwd=folder / "source")
+        assert done.returncode == 0, done.stderr
+    (folder / "elsewhere").mkdir()
+    assert "Missing argument" in fairlead("validate", cwd=folder / "elsewhere").stderr
+
+
+@pytest.mark.parametrize("command", ["validate", "run"])
+def test_a_warning_of_the_configuration_is_a_line_like_all_others(fairlead, make_app, command):
+    app = make_app("def run(analysis): pass", {})
+    (app / "octue.yaml").write_text(json.dumps({"services": [{"name": "farm", "organization": "wind"}]}))
+    told = r"^\d\d:\d\d:\d\d fairlead: WARNING The following .*: 'organization'\. Did you mean 'organisation'\?$"
+    done = fairlead(command, app)
+    assert len(re.findall(told, done.stderr, re.MULTILINE)) == 1
+    assert done.stderr.count("keyword arguments") == 1

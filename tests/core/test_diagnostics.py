@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -141,6 +142,14 @@ def test_the_error_and_the_log_tell_where_it_is(crash, failing, tmp_path):
     assert f"fairlead replay {error.diagnostics}" in str(error)
     assert error.to_dict()["diagnostics"] == error.diagnostics
     assert any(f"fairlead replay {error.diagnostics}" in message for _, _, message in host.lines)
+
+
+def test_the_command_that_runs_it_again_is_as_a_shell_takes_it(crash, failing, tmp_path):
+    host = RecordingHost()
+    error, _ = crash(failing, str(tmp_path / "what's left"), host=host)
+    command = shlex.join(["fairlead", "replay", error.diagnostics])
+    assert str(error).splitlines()[-1] == f"To run it again: {command}"
+    assert [line for *_, line in host.lines if line.endswith(f"To run it again: {command}")]
 
 
 def test_the_record_of_the_run_is_written_last(crash, failing, tmp_path, monkeypatch):

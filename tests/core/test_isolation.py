@@ -526,6 +526,32 @@ def test_a_crash_of_compiled_code_shows_its_stack_in_the_last_lines(call):
     assert any("read_weather" in line for line in caught.value.tail)
 
 
+def test_an_exception_without_a_message_is_told_by_its_name(either, call):
+    with pytest.raises(AppRaised) as caught:
+        either.run(call("def run(payload, workspace): raise MemoryError"), RecordingHost())
+    assert caught.value.message == "The app raised MemoryError"
+
+
+def test_what_an_app_makes_of_its_cancellation_is_the_cancellation(call):
+    source = """
+        def run(payload, workspace):
+            try:
+                payload["a"]
+            except KeyError as error:
+                raise RuntimeError("stopped in the midst") from error
+    """
+
+    class CancelledMeanwhile(RecordingHost):
+        asked = 0
+
+        def cancelled(self) -> bool:
+            self.asked += 1
+            return self.asked > 1
+
+    with pytest.raises(Cancelled):
+        InProcess().run(call(source), CancelledMeanwhile())
+
+
 def test_a_long_last_line_is_shortened(call):
     with pytest.raises(AppRaised) as caught:
         QUICK.run(call("def run(payload, workspace): print('x' * 100_000); 1 / 0"), RecordingHost())

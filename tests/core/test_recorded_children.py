@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("fairlead.adapters.twine.children.child")
 
+from fairlead.adapters.cli import main
 from fairlead.adapters.diagnostics import Diagnostics, fetch
 from fairlead.adapters.errors import AppRaised
 from fairlead.adapters.isolation import named
@@ -95,12 +96,48 @@ def test_a_question_too_many_is_told(replay, make_app):
     message, _ = replay(make_app(ASK.replace("raise ValueError", "loads.ask({'n': 9})"), PARENT, name="mended"))
     assert "QuestionNotDelivered" in message
     assert "'loads' has no recorded answer left" in message
+    assert "fairlead replay --children" in message
 
 
 def test_a_child_that_was_not_asked_then_is_told(replay, make_app):
     source = ASK.replace("raise ValueError", "analysis.children['unasked'].ask({'n': 9})")
     message, _ = replay(make_app(source, PARENT, name="mended"))
     assert "'unasked' has no recorded answer left" in message
+
+
+@pytest.fixture
+def command(bundle, tmp_path, monkeypatch, capsys):
+    """Replay with a mended app that asks more, by the command; returns the exit code and what it says."""
+    monkeypatch.setenv("FAIRLEAD_CACHE", str(tmp_path / "everybody's cache"))
+
+    def call(app: Path, children: object) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(["replay", bundle, "--app", str(app), "--children", json.dumps(children)])
+        return int(str(ended.value.code or 0)), capsys.readouterr().err
+
+    return call
+
+
+@pytest.mark.slow
+def test_children_that_are_given_answer_only_what_was_not_asked_then(command, make_app, notes, tmp_path):
+    more = "print(loads.ask({'n': 4}), analysis.children['unasked'].ask({'n': 5}))\n        raise ValueError"
+    app = make_app(ASK.replace("raise ValueError", more), PARENT, name="mended")
+    child = str(app.parent / "child")
+    code, told = command(app, {"loads": child, "unasked": child})
+    assert code == 4
+    assert "not asked then  loads, unasked: answered by the children that are given" in told
+    assert "'output_values': 2.5" in told
+    assert "'output_values': 2.0" in told
+    assert "It fails in the same way as the recorded run." in told
+    assert (notes / "asked").read_text() == "xxxx" + "xx"
+    assert not (tmp_path / "everybody's cache").exists()
+
+
+def test_a_given_child_of_an_unknown_key_is_refused(command, make_app, tmp_path):
+    code, told = command(make_app(ASK, PARENT, name="mended"), {"load": str(tmp_path / "apps" / "child")})
+    assert code == 3
+    assert "'load'" in told
+    assert "It could not be replayed" in told
 
 
 def test_equal_questions_get_their_answers_in_their_order():

@@ -260,6 +260,11 @@ def test_other_versions_of_python_and_packages_are_told(app, bundle, replay):
             {"type": "OutputInvalid", "problems": [{"where": "output_values.b"}]},
             "It fails in another way",
         ),
+        (
+            {"type": "InputInvalid", "message": "\n".join(["498 problems:", *(["- a: is missing."] * 498)])},
+            {"type": "StorageFailed"},
+            "- a: is missing.\nand 479 more lines",
+        ),
     ],
 )
 def test_two_ends_are_compared_by_their_nature_and_their_words(before, now, told):
@@ -380,6 +385,20 @@ def test_a_credential_that_is_missing_here_is_named(make_app, bundle, replay, mo
     assert done.returncode == 3
     assert "WEATHER_TOKEN" in done.stderr
     assert "s3cret" not in done.stderr
+
+
+def test_a_message_with_a_credential_is_compared_without_it(make_app, bundle, replay, environment, monkeypatch):
+    source = "import os\n\ndef run(analysis):\n    raise ValueError(os.environ['WEATHER_TOKEN'] + ' was refused')\n"
+    monkeypatch.setenv("WEATHER_TOKEN", "s3cret-value")
+    url = bundle(make_app(source, TWINE | {"credentials": [{"name": "WEATHER_TOKEN"}]}))
+    environment["WEATHER_TOKEN"] = "another-value"
+    assert "It fails in the same way as the recorded run." in replay(url).stderr
+
+
+def test_an_empty_address_is_refused(replay):
+    done = replay("")
+    assert done.returncode == 2
+    assert "it is empty. Name the diagnostics of a run" in done.stderr
 
 
 def test_a_unit_of_another_kind_is_refused(app, bundle, replay):
@@ -520,6 +539,13 @@ def test_a_breakpoint_in_the_app_stops_there(app, bundle, terminal):
     debugger.answers("hours = 60")
     assert debugger.end("c") == 0
     assert "The failure is gone" in debugger.shown
+
+
+def test_nothing_stays_of_a_debugged_app_that_ends_the_process(make_app, bundle, replay, scratch, watch):
+    done = replay(bundle(make_app(KILL, TWINE)), "--pdb")
+    assert done.returncode == -9
+    assert "what runs in this one may end it now" in done.stderr
+    assert watch.until(lambda: not [*scratch.iterdir()], LIMIT)
 
 
 def test_where_nothing_is_raised_there_is_nothing_to_stop_at(make_app, bundle, replay):

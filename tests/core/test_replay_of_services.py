@@ -103,7 +103,37 @@ def test_what_only_a_file_beside_the_app_holds_is_not_in_it(bundle, capsys):
     assert b"licence <LICENCE_KEY>" in kept
     code, told = replay(capsys, bundle)
     assert code == 3
-    assert "LICENCE_KEY" in told
+    assert "credentials.LICENCE_KEY" in told
+    assert "a file '.env' in the working directory may have it, too" in told
+    assert "It could not be replayed: nothing has run" in told
+    assert "another way" not in told
+
+
+@pytest.mark.parametrize("place", ["the working directory", "beside the app"])
+def test_credentials_are_also_read_from_a_file(service, bundle, capsys, tmp_path, monkeypatch, place):
+    options = ["--app", service] if place == "beside the app" else []
+    if not options:
+        (tmp_path / "here").mkdir()
+        (service / ".env").rename(tmp_path / "here" / ".env")
+        monkeypatch.chdir(tmp_path / "here")
+    code, told = replay(capsys, bundle, *options)
+    assert code == 4
+    assert "licence <LICENCE_KEY> of west" in told
+    assert "It fails in the same way as the recorded run." in told
+
+
+def test_of_two_files_the_value_that_the_app_gets_is_not_in_it(service, cache, tmp_path):
+    (service / "source" / ".env").write_text("LICENCE_KEY=nearer-licence\n")
+    with pytest.raises(AppRaised) as caught:
+        perform(
+            TwineApp(service),
+            {"input_values": {"n": 5}},
+            RecordingHost(),
+            cache=cache,
+            isolation=named("process"),
+            diagnostics=Diagnostics(str(tmp_path / "left")),
+        )
+    assert b"licence <LICENCE_KEY>" in storage.read_bytes(f"{caught.value.diagnostics}/events.ndjson")
 
 
 def test_outputs_of_a_replay_are_delivered_nowhere(service, bundle, capsys, tmp_path):

@@ -222,6 +222,20 @@ def test_unknown_keys_are_told_and_passed_over(place, caplog):
     ]
 
 
+def test_hints_stand_in_the_order_of_the_names(caplog):
+    AppConfiguration(output_locations="x", child=[])
+    assert caplog.messages[-1].endswith(
+        ": 'output_locations', 'child'. Did you mean 'output_location'? Did you mean 'children'?"
+    )
+
+
+def test_what_is_wrong_in_a_file_names_it_once(place):
+    folder = place(**{"app.json": "{"})
+    with pytest.raises(ContractInvalid) as caught:
+        AppConfiguration.from_file(folder / "app.json")
+    assert str(caught.value).count("app.json") == 1
+
+
 def test_of_several_services_the_first_is_used_and_that_is_told(place, caplog):
     folder = place(**{"octue.yaml": "services: [{name: one}, {name: two}]"})
     assert ServiceConfiguration.from_file(folder / "octue.yaml").name == "one"

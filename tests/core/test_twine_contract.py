@@ -111,7 +111,7 @@ def test_a_text_that_is_not_json_is_told(text):
 def test_a_twine_that_is_not_text_is_told(tmp_path):
     (tmp_path / "twine.json").write_bytes(b"\xff\xfe{}")
     (found,) = problems_of(tmp_path / "twine.json").values()
-    assert "cannot read" in found
+    assert "is not UTF-8: the byte 0xff at position 0" in found
 
 
 @pytest.mark.parametrize("path", ["nowhere/twine.json", "~nobody-of-this-name/twine.json", "a\0b.json"])

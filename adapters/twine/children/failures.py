@@ -87,7 +87,7 @@ def raised_here(error: "FairleadError", child: str, timeout: float | None) -> Ex
 
     result: Exception
     if isinstance(error, errors.AppRaised):
-        message = error.message.removeprefix(f"The app raised {error.exception}: ")
+        message = error.message.removeprefix(errors.raised_by_app(error.exception, "")).removeprefix(": ")
         result = of_name(error.exception, message, error.traceback.splitlines(keepends=True))
     elif isinstance(error, errors.TimedOut):
         result = late(child, timeout)

@@ -17,7 +17,7 @@ _KINDS: "dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]]" = {
     "prefect": ("prefect", ("deployment",), ("api_url",)),
     "airflow": ("airflow", ("dag_id",), ("task_id", "url")),
     "emulator": ("emulated", (), ("file", "events", "messages")),
-    "recorded": ("recorded", (), ("questions",)),
+    "recorded": ("recorded", (), ("questions", "otherwise")),
 }
 ELSEWHERE = "GCPPubSubBackend"
 """Octue's own: its data is accepted, so that twines and configurations can be read, but nothing can be asked there."""

@@ -13,6 +13,7 @@ from typing import Any
 from prefect import Flow
 from pydantic import Field
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 
 from fairlead.adapters.errors import ContractInvalid, Problem
 from fairlead.adapters.schemas import fields, prefect_parameters
@@ -85,6 +86,8 @@ def twine_flow(
 
     def run(**values: Any) -> dict[str, Any]:
         given = {name: value.default if isinstance(value, FieldInfo) else value for name, value in values.items()}
+        # What is missing is told by the contract.
+        given = {name: value for name, value in given.items() if value is not PydanticUndefined}
         manifest = given.pop("input_manifest", None) if takes_manifest else None
         inputs = {name: value for name, value in given.items() if value is not None or name not in optional}
         return task(inputs if twine.declares("input_values") else None, manifest)
@@ -130,9 +133,12 @@ def _signature(properties: Mapping[str, Mapping[str, Any]], required: list[str])
 def _check_names(title: str, properties: Mapping[str, Any], where: str) -> None:
     problems: list[Problem] = []
     for name, place in ((title, "name"), *((name, f"{where}: input_values_schema") for name in properties)):
-        if not name.isidentifier() or keyword.iskeyword(name) or (place != "name" and name == "input_manifest"):
-            found = f"'{name}' cannot be the name of a flow" if place == "name" else f"'{name}' cannot be a parameter"
-            remedy = "Give another 'name'." if place == "name" else "Use run_twine_app, which takes all values as one."
+        found = f"'{name}' cannot be the name of a flow" if place == "name" else f"'{name}' cannot be a parameter"
+        remedy = "Give another 'name'." if place == "name" else "Use run_twine_app, which takes all values as one."
+        if not name.isidentifier() or keyword.iskeyword(name):
             problems.append(Problem(place, found, "a name as Python has them", remedy))
+        elif place != "name" and name == "input_manifest":
+            found += ": the name is reserved for the input datasets"
+            problems.append(Problem(place, found, "another name", remedy))
     if problems:
         raise ContractInvalid(problems)

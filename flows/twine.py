@@ -16,7 +16,7 @@ from prefect.runtime import flow_run
 from pydantic import BeforeValidator, Field
 
 from fairlead.adapters.diagnostics import Wish, requested
-from fairlead.adapters.isolation import OUTPUT_LIMIT, named
+from fairlead.adapters.isolation import OUTPUT_LIMIT, check_options, named
 from fairlead.adapters.twine import TwineApp
 from fairlead.flows.answers import answering
 from fairlead.flows.cache_policy import FingerprintPolicy, given
@@ -95,8 +95,18 @@ def twine_task(
         result_storage: as in Prefect.
 
     Raises:
-        InputInvalid: there is no such isolation, or ``diagnostics`` cannot be understood.
+        InputInvalid: ``app`` is no path, there is no such isolation, a limit is none, or ``diagnostics`` cannot be
+            understood.
     """
+    # What is wrong is told here, not in the first run.
+    check_options(
+        isolation=isolation,
+        on_silence=on_silence,
+        silence_limit=silence_limit,
+        output_limit=output_limit,
+        timeout=timeout,
+    )
+    wish = None if diagnostics is None else requested(diagnostics)
     unit = TwineApp(
         app,
         configuration_values=configuration_values,
@@ -109,8 +119,6 @@ def twine_task(
     isolated = functools.partial(
         named, isolation, silence_limit=silence_limit, on_silence=on_silence, output_limit=output_limit
     )
-    isolated()  # a wrong name is told here, not in the first run
-    wish = None if diagnostics is None else requested(diagnostics)
 
     def run(input_values: JSONSource = None, input_manifest: JSONSource = None) -> dict[str, Any]:
         """Run the app, or find that it was run with these inputs before; return its outcome as JSON data."""

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.sdk import BaseOperator, ObjectStoragePath
 
-from fairlead.adapters.isolation import OUTPUT_LIMIT, named
+from fairlead.adapters.isolation import OUTPUT_LIMIT, check_options, named
 from fairlead.operators.host import AirflowHost
 
 if TYPE_CHECKING:
@@ -90,10 +90,11 @@ class TwineAppOperator(BaseOperator):
         diagnostics: Wish | ObjectStoragePath = None,
         **kwargs: Any,
     ) -> None:
-        """Describe the task; nothing is read or checked before it runs.
+        """Describe the task; nothing is read before it runs, and what is, or holds, a template is checked then.
 
         Every argument up to ``cache``, except the flag, and ``diagnostics`` is a template and may be, or hold, the
-        output of an upstream task.
+        output of an upstream task. A `Diagnostics` is taken as it is: give an object with its fields to have them
+        rendered.
 
         Args:
             app: the folder that holds ``twine.json`` and ``app.py``, or an ``octue.yaml`` that says where they are.
@@ -113,12 +114,20 @@ class TwineAppOperator(BaseOperator):
             silence_limit: seconds without a sign of life after which an app counts as hung.
             on_silence: whether an app that hangs is reported in the log, or stopped.
             output_limit: bytes that the app may print and log before it is stopped; None for no limit.
-            diagnostics: where a run that crashes leaves what ``fairlead replay`` needs, a path or URL, or an object
-                with ``url`` and, if wanted, ``when`` ("crash" or "always") and ``copy_datasets``; without one what
-                ``$FAIRLEAD_DIAGNOSTICS`` of the worker says.
+            diagnostics: where a run that crashes leaves what ``fairlead replay`` needs, a path or URL, an object with
+                ``url`` and, if wanted, ``when`` ("crash" or "always") and ``copy_datasets``, or a `Diagnostics`;
+                without one what ``$FAIRLEAD_DIAGNOSTICS`` of the worker says.
             kwargs: those of every operator.
+
+        Raises:
+            InputInvalid: ``app`` is no path, there is no such isolation, a limit is none, or ``diagnostics`` cannot be
+                understood.
         """
         super().__init__(**kwargs)
+        _check_templates(app, diagnostics)
+        check_options(
+            isolation=isolation, on_silence=on_silence, silence_limit=silence_limit, output_limit=output_limit
+        )
         self.app = app
         self.input_values = input_values
         self.input_manifest = input_manifest
@@ -181,3 +190,24 @@ class TwineAppOperator(BaseOperator):
         """Stop the app and everything that it started; returns when that is done."""
         if self._host:
             self._host.stop()
+
+
+def _check_templates(app: object, diagnostics: Any) -> None:
+    """Raise `InputInvalid` for what no rendering changes, and is wrong; loads nothing where there is nothing to say."""
+    if not isinstance(app, str) and _is_final(app):
+        from fairlead.adapters.errors import InputInvalid, Problem
+
+        raise InputInvalid(Problem("app", f"{app!r} is not a path", "an app's folder", "Give its path."))
+    if diagnostics is not None and _is_final(diagnostics):
+        from fairlead.adapters.diagnostics import requested
+
+        requested(diagnostics)
+
+
+def _is_final(value: object) -> bool:
+    """Tell whether a value is plain data without a template in it."""
+    if isinstance(value, str):
+        return "{{" not in value and "{%" not in value
+    if isinstance(value, Mapping):
+        return all(map(_is_final, value.values()))
+    return value is None or isinstance(value, int | float) or (isinstance(value, list) and all(map(_is_final, value)))

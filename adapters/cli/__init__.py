@@ -214,7 +214,7 @@ def run(
 @fairlead.command(short_help="Check an app or a twine, and inputs for it.")
 @click.argument("subject", metavar="[APP_OR_TWINE]", required=False, callback=_here)
 @_inputs
-@click.option("--strict", is_flag=True, help="Take warnings for errors.")
+@click.option("--strict", is_flag=True, help="Take warnings for errors, except those of defaults.")
 @click.option("--json", "as_json", is_flag=True, help="Print the contract or the error as one JSON object.")
 def validate(subject: str, *, strict: bool, as_json: bool, **strands: Path | bytes | None) -> None:
     """Check an app's folder or a twine.json file, and the inputs that are given, without running anything.

@@ -15,7 +15,7 @@ from typing import Any
 from fairlead.adapters import storage
 from fairlead.adapters.errors import AppInvalid, ContractError, ContractInvalid, InputInvalid, Problem
 from fairlead.adapters.twine.contract import MANIFEST_STRANDS, Twine
-from fairlead.adapters.twine.lints import lints
+from fairlead.adapters.twine.lints import lints, remarks
 from fairlead.adapters.twine.unit import INPUT_STRANDS, TwineApp, bind_strand
 
 _STRANDS = (*INPUT_STRANDS, "output_values", "output_manifest", "monitor_message", "credentials", "children")
@@ -46,7 +46,7 @@ class Contract:
 def checked(subject: str, inputs: Mapping[str, object], *, strict: bool = False) -> Contract:
     """Check an app's folder or a twine's file, and inputs by strand; raises all problems in a contract error.
 
-    With ``strict``, warnings are problems, too.
+    With ``strict``, warnings are problems, too, except that of defaults.
     """
     errors: list[ContractError] = []
     twine = _load(subject, errors)
@@ -55,9 +55,9 @@ def checked(subject: str, inputs: Mapping[str, object], *, strict: bool = False)
         problems = [problem for strand, source in given.items() for problem in _input_problems(twine, strand, source)]
         if problems:
             errors.append(InputInvalid(problems))
-    warnings = tuple(lints(twine)) if twine else ()
-    if strict and warnings:
-        errors.append(ContractInvalid(warnings))
+    doubts = lints(twine) if twine else []
+    if strict and doubts:
+        errors.append(ContractInvalid(doubts))
     if errors:
         raise type(errors[0])([problem for error in errors for problem in error.problems])
     assert twine
@@ -70,7 +70,7 @@ def checked(subject: str, inputs: Mapping[str, object], *, strict: bool = False)
         for strand in _STRANDS
         if twine.declares(strand)
     }
-    return Contract(subject, strands, warnings)
+    return Contract(subject, strands, (*doubts, *remarks(twine)))
 
 
 def _load(subject: str, errors: list[ContractError]) -> Twine | None:

@@ -25,7 +25,7 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, Literal
 
 from fairlead.adapters import errors, events
-from fairlead.adapters.isolation import OUTPUT_LIMIT, process_tree
+from fairlead.adapters.isolation import OUTPUT_LIMIT, check_options, process_tree
 
 if TYPE_CHECKING:
     from fairlead.adapters.events import Event
@@ -66,7 +66,11 @@ class ChildProcess:
                 (`OutputFlooded`); None for no limit.
             grace: seconds between asking a run to end (SIGTERM) and killing it, and how long threads that an app
                 left behind may keep its process alive after it has returned.
+
+        Raises:
+            InputInvalid: a limit is none, or ``on_silence`` is not known.
         """
+        check_options(on_silence=on_silence, silence_limit=silence_limit, output_limit=output_limit)
         self.python = python
         self.silence_limit = silence_limit
         self.on_silence = on_silence

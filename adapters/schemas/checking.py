@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _MESSAGE_LIMIT = 300
 _MOST_FORMS = 5
+_MOST_OPTIONS = 6
 _IDS = ("$id", "id")
 _TYPE_NAMES = {
     "array": "an array",
@@ -300,7 +301,7 @@ def _problems(error: ValidationError, where: str, rule: str) -> Iterator[Problem
         yield Problem(place, f"{shown(instance)} is not {names}", rule, _advice(schema))
     elif error.validator == "enum":
         options = ", ".join(shown(option) for option in demand)
-        yield Problem(place, f"{shown(instance)} is not one of {options}", rule, _advice(schema, example=False))
+        yield Problem(place, f"{shown(instance)} is not one of {options}", rule, _advice(schema, choices=False))
     elif error.validator in {"anyOf", "oneOf"} and error.context:
         yield Problem(place, f"{shown(instance)} has none of the forms that are allowed: {_forms(error)}", rule)
     else:
@@ -321,14 +322,35 @@ def _forms(error: ValidationError) -> str:
     return ", or ".join(reasons.values())
 
 
-def _advice(schema: Any, *, example: bool = True) -> str:
-    """Return what a schema says for people: its title or description, and an example."""
+def _advice(schema: Any, *, choices: bool = True) -> str:
+    """Return what a schema says for people: its title or description, what is allowed, and an example."""
     if not isinstance(schema, Mapping):
         return ""
     meaning = str(schema.get("title") or schema.get("description") or "").strip().rstrip(".")
-    examples = [*schema.get("examples", []), *([schema["default"]] if "default" in schema else [])] if example else []
-    if meaning and examples:
-        return f"Give {meaning}, e.g. {shown(examples[0])}."
-    if meaning:
-        return f"Give {meaning}."
-    return f"Give e.g. {shown(examples[0])}." if examples else ""
+    if "enum" in schema:
+        some = [shown(option) for option in schema["enum"]]
+        options = ", ".join([*some[:_MOST_OPTIONS], "…"] if len(some) > _MOST_OPTIONS else some)
+        parts = [meaning, f"one of {options}" if choices else ""]
+    else:
+        examples = [*schema.get("examples", []), *([schema["default"]] if "default" in schema else [])]
+        example = f"e.g. {shown(examples[0])}" if examples else ""
+        # A range alone says too little of what is wanted.
+        parts = [meaning, _range(schema) if meaning or example else "", example]
+    advice = ", ".join(part for part in parts if part)
+    return f"Give {advice}." if advice else ""
+
+
+def _range(schema: Mapping[str, Any]) -> str:
+    """Return the range of a number in words; empty if it has none."""
+    low, high, above, below = (
+        schema.get(key) for key in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+    )
+    # In draft 4, these say of the others that they are exclusive.
+    if isinstance(above, bool):
+        low, above = (None, low) if above else (low, None)
+    if isinstance(below, bool):
+        high, below = (None, high) if below else (high, None)
+    if None not in (low, high) and above is below is None:
+        return f"from {low} to {high}"
+    words = {"at least": low, "above": above, "at most": high, "below": below}
+    return " and ".join(f"{word} {bound}" for word, bound in words.items() if bound is not None)

@@ -15,13 +15,14 @@ from fairlead.adapters.schemas.checking import compiled, shown, subschemas
 
 NEWEST = "https://json-schema.org/draft/2020-12/schema"
 _DEFINITIONS = ("$defs", "definitions")
+_MOST = 5
 
 
 def lints(schema: Mapping[str, Any], where: str) -> list[Problem]:
     """Return all that a schema says without effect; ``where`` is where it is written."""
     problems = _unknown_draft(schema, where)
     for place, part, _ in subschemas(schema, where):
-        for lint in (_old_items, _unchecked_format, _unfilled_default, _impossible):
+        for lint in (_old_items, _unchecked_format, _impossible):
             problems += lint(schema, part, place)
     return problems
 
@@ -35,6 +36,17 @@ def unconstrained(schema: Mapping[str, Any], where: str) -> list[Problem]:
     if strangers:
         remedy = f"Put {', '.join(map(repr, strangers))} under 'properties'."
     return [Problem(where, "lets every value pass: nothing in it is a rule of JSON Schema", "", remedy)]
+
+
+def unfilled(schema: Mapping[str, Any], where: str) -> list[Problem]:
+    """Return one problem of all defaults in a schema, if it has any: a form offers them, and nothing else fills in."""
+    places = [place for place, part, _ in subschemas(schema, "") if "default" in part]
+    if not places:
+        return []
+    names = ", ".join(place.replace(".properties.", ".").removeprefix(".") or "the whole" for place in places[:_MOST])
+    more = f" and {len(places) - _MOST} more" if len(places) > _MOST else ""
+    found = f"defaults ({names}{more}) are offered in forms, and filled in nowhere else"
+    return [Problem(where, found, "", "Let the app use them where values are absent.")]
 
 
 def _unknown_draft(schema: Mapping[str, Any], where: str) -> list[Problem]:
@@ -60,12 +72,6 @@ def _unchecked_format(_schema: Mapping[str, Any], part: Mapping[str, Any], place
     if isinstance(part.get("format"), str):
         remedy = "Add a 'pattern', or check it in the app."
         yield Problem(f"{place}.format", f"{shown(part['format'])} is not checked, only shown", "", remedy)
-
-
-def _unfilled_default(_schema: Mapping[str, Any], part: Mapping[str, Any], place: str) -> Iterator[Problem]:
-    if "default" in part:
-        remedy = "Let the app use it where the value is absent."
-        yield Problem(f"{place}.default", "is offered in forms, and filled in nowhere else", "", remedy)
 
 
 def _impossible(_schema: Mapping[str, Any], part: Mapping[str, Any], place: str) -> Iterator[Problem]:

@@ -118,7 +118,7 @@ class AppConfiguration:
         where = os.fspath(path)
         raw, folder = load_json(Path(path), where, ContractInvalid)
         _check(raw, {"type": "object", "properties": _APP}, where, "an app configuration")
-        logger.info("App configuration loaded from %r.", os.path.abspath(path))
+        logger.debug("App configuration loaded from %r.", os.path.abspath(path))
         return cls(**_placed(raw, folder or Path.cwd()))
 
 
@@ -342,7 +342,7 @@ def _entry(path: Path, *, warn: bool = False) -> dict[str, Any]:
     _check(raw, _SERVICES, str(path), "a service configuration")
     first, *others = raw["services"]
     if warn:
-        logger.info("Service configuration loaded from %r.", os.path.abspath(path))
+        logger.debug("Service configuration loaded from %r.", os.path.abspath(path))
     if warn and others:
         logger.warning("%s has %d services; the first, %r, is used.", path, len(raw["services"]), first["name"])
     folder = Path(os.path.abspath(path)).parent

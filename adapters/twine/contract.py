@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -224,15 +224,21 @@ class Twine:
                 problems.append(Problem(f"children[{index}].key", found, rule, remedy))
         return problems
 
-    def credential_problems(self, names: Container[str] | None = None) -> list[Problem]:
-        """Return every credential that is not among the names at hand, by default those in the environment."""
+    def credential_problems(
+        self, names: Container[str] | None = None, *, folders: Sequence[Path] = ()
+    ) -> list[Problem]:
+        """Return every credential that is not among the names at hand, by default those in the environment.
+
+        ``folders`` are those whose ``.env`` files were looked in.
+        """
         at_hand = os.environ if names is None else names
+        or_else = f", or write it into a file '.env' in {' or '.join(map(str, folders))}" if folders else ""
         return [
             Problem(
                 f"credentials.{credential['name']}",
                 "is not in the environment",
                 self.where,
-                f"Set the environment variable {credential['name']} where the app runs.",
+                f"Set the environment variable {credential['name']} where the app runs{or_else}.",
             )
             for credential in self.raw.get("credentials", ())
             if credential["name"] not in at_hand

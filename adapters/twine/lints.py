@@ -28,6 +28,15 @@ def lints(twine: Twine) -> list[Problem]:
     ]
 
 
+def remarks(twine: Twine) -> list[Problem]:
+    """Return what is worth knowing about a twine and no mistake: defaults, of which its forms make use."""
+    return [
+        problem
+        for place, schema in twine.schemas()
+        for problem in of_schema.unfilled(schema, f"{twine.where}: {place}")
+    ]
+
+
 def _unknown_keys(twine: Twine) -> Iterator[Problem]:
     for key in twine.written:
         if key not in KEYS and key not in _FOR_PEOPLE:

@@ -13,12 +13,12 @@ import os
 import posixpath
 import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from fairlead.adapters import storage
-from fairlead.adapters.errors import Problem
+from fairlead.adapters.errors import InputInvalid, Problem
 from fairlead.adapters.schemas import shown
 from fairlead.adapters.twine.encoding import from_json, to_json
 from fairlead.adapters.twine.exceptions import InvalidInputException, OctueSDKException
@@ -231,6 +231,8 @@ def _listing(folder: str | None, place: str, problems: list[Problem]) -> tuple[M
         stored, listed = listing.contents(folder)
     except OSError as error:
         remedy = "Remove it, or put what it stands for in its place."
+        if isinstance(error, PermissionError):
+            remedy = "Make it readable."
         found = f"cannot read {error.filename}: {error.strerror}"
         problems.append(Problem(place, found, "files and folders", remedy))
         return {}, []
@@ -316,13 +318,8 @@ def _description_problems(given: Mapping[str, Any], place: str) -> list[Problem]
         problems.append(
             Problem(f"{place}.id", f"{shown(identifier)} is not a UUID", "", "Leave it out to have one made.")
         )
-    if tags and not isinstance(tags, Mapping):
-        problems.append(Problem(f"{place}.tags", f"{shown(tags)} is not an object", "", 'Give {"key": value}.'))
-    elif tags:
-        try:
-            TagDict(tags)
-        except OctueSDKException as error:
-            problems.append(Problem(f"{place}.tags", str(error).rstrip("."), "Octue's tags", "Rename it."))
+    if tags:
+        problems += _tag_problems(tags, f"{place}.tags")
     if labels and not isinstance(labels, str | list | tuple | set | frozenset | Mapping):
         problems.append(Problem(f"{place}.labels", f"{shown(labels)} is not a list", "", 'Give ["label"].'))
     elif labels:
@@ -337,6 +334,19 @@ def _description_problems(given: Mapping[str, Any], place: str) -> list[Problem]
             remedy = 'Give seconds since 1970, or {"_type": "datetime", "value": "2020-01-01T00:00:00"}.'
             problems.append(Problem(f"{place}.timestamp", str(error).rstrip("."), "a time", remedy))
     return problems
+
+
+def _tag_problems(tags: Any, place: str) -> Sequence[Problem]:
+    if not isinstance(tags, Mapping):
+        return [Problem(place, f"{shown(tags)} is not an object", "", 'Give {"key": value}.')]
+    try:
+        TagDict(tags)
+        to_json(dict(tags), place, finite=True, error=InputInvalid)
+    except OctueSDKException as error:
+        return [Problem(place, str(error).rstrip("."), "Octue's tags", "Rename it.")]
+    except InputInvalid as error:
+        return error.problems
+    return []
 
 
 def _description(given: Mapping[str, Any], place: str) -> dict[str, Any]:

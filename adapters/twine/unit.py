@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import functools
 import os
 import posixpath
-import re
-import symtable
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -20,6 +17,7 @@ from fairlead.adapters.errors import AppInvalid, ContractError, InputInvalid, Ou
 from fairlead.adapters.fingerprint import source_tree
 from fairlead.adapters.isolation.protocol import Call
 from fairlead.adapters.schemas import did_you_mean
+from fairlead.adapters.twine.app_file import check_source
 from fairlead.adapters.twine.children import children_identity, merged
 from fairlead.adapters.twine.configuration import AppLocation, locate_app
 from fairlead.adapters.twine.contract import MANIFEST_STRANDS, Twine
@@ -27,12 +25,10 @@ from fairlead.adapters.twine.delivery import Delivery
 from fairlead.adapters.twine.encoding import to_json
 from fairlead.adapters.twine.manifests import bind_manifest, changed_since, identity
 from fairlead.adapters.twine.sources import load_json
-from fairlead.adapters.twine.worker import check_entry_points
 from fairlead.adapters.unit import Description, Produced
 
 INPUT_STRANDS = ("configuration_values", "configuration_manifest", "input_values", "input_manifest")
 _IDENTITY_VERSION = 1
-_STAR_IMPORT = re.compile(rb"^\s*from\s.+\simport\s+\(?\s*\*", re.MULTILINE)
 
 
 class TwineApp:
@@ -69,8 +65,14 @@ class TwineApp:
             output_location: a folder or URL where the output datasets are put, besides the result cache.
             use_signed_urls_for_output_datasets: whether the paths of datasets there are signed URLs, which let
                 anybody read them for a week.
+
+        Raises:
+            InputInvalid: ``app`` is no path.
         """
-        self.app = os.fspath(app)
+        try:
+            self.app = os.fspath(app)
+        except TypeError as error:
+            raise InputInvalid(Problem("app", f"{app!r} is not a path", "an app's folder", "Give its path.")) from error
         self.arguments = {
             "configuration_values": configuration_values,
             "configuration_manifest": configuration_manifest,
@@ -99,7 +101,7 @@ class TwineApp:
         Raises `AppInvalid`, and `ContractInvalid` for an ``octue.yaml`` that cannot be used.
         """
         located = locate_app(self.app)
-        _check_source(located.source / "app.py", self.app)
+        check_source(located.source / "app.py", self.app)
         return located
 
     def load(self) -> Twine:
@@ -154,7 +156,12 @@ class TwineApp:
         children = settings["children"]
         problems += twine.children_problems(children or [])
         env_files = self.environment_files(located)
-        problems += twine.credential_problems({*os.environ, *_names_in(env_files)})
+        try:
+            at_hand = {*os.environ, *_names_in(env_files)}
+        except InputInvalid as error:
+            problems += error.problems
+        else:
+            problems += twine.credential_problems(at_hand, folders=located.roots)
         problems += _location_problems(settings["output_location"], located)
         if problems:
             raise InputInvalid(problems)
@@ -309,7 +316,7 @@ def bind_strand(twine: Twine, strand: str, source: object, *, hashed: bool = Tru
         if strand in MANIFEST_STRANDS:
             bound, problems = bind_manifest(data, strand, base, hashed=hashed)
             return bound, problems or twine.manifest_problems(strand, bound["datasets"])
-        data = to_json(data, strand, error=InputInvalid)
+        data = to_json(data, strand, finite=True, error=InputInvalid)
     except ContractError as error:
         return None, list(error.problems)
     return data, twine.value_problems(strand, data)
@@ -321,7 +328,8 @@ def _source(located: AppLocation, app: str) -> str:
         return source_tree(located.root)
     except OSError as error:
         reason = f"cannot read {error.filename}: {error.strerror}"
-        raise AppInvalid(Problem(app, reason, "readable files", "Mend or remove it.")) from error
+        remedy = "Make it readable." if isinstance(error, PermissionError) else "Mend or remove it."
+        raise AppInvalid(Problem(app, reason, "readable files", remedy)) from error
 
 
 def _location_problems(location: str | None, located: AppLocation) -> list[Problem]:
@@ -339,9 +347,22 @@ def environment_files(located: AppLocation) -> list[str]:
 
 
 def _names_in(environment_files: list[str]) -> list[str]:
+    """Return the names that have a value in ``.env`` files; raises `InputInvalid` for files that cannot be read."""
     import dotenv
 
-    return [name for file in environment_files for name, value in dotenv.dotenv_values(file).items() if value]
+    names: list[str] = []
+    problems: list[Problem] = []
+    for file in environment_files:
+        try:
+            names += [name for name, value in dotenv.dotenv_values(file).items() if value]
+        except (OSError, UnicodeError) as error:
+            reason, remedy = "it is not UTF-8", "Save it as UTF-8."
+            if isinstance(error, OSError):
+                reason, remedy = str(error.strerror or error), "Make it readable."
+            problems.append(Problem("credentials", f"cannot read {file}: {reason}", "a text in UTF-8", remedy))
+    if problems:
+        raise InputInvalid(problems)
+    return names
 
 
 def _collect_dataset(key: str, dataset: Mapping[str, Any], directory: Path, files: dict[str, Path]) -> dict[str, Any]:
@@ -387,33 +408,3 @@ def _own(location: str, name: str, directory: Path, taken: set[Path]) -> Path:
         remedy = "Write it before the app returns."
         raise OutputInvalid(Problem(f"output_manifest, file '{name}'", found, "a file", remedy)) from error
     return copy
-
-
-def _check_source(path: Path, app: str) -> None:
-    """See, without running it, that ``app.py`` is Python and defines exactly one entry point."""
-    try:
-        source = path.read_bytes()
-        table = symtable.symtable(source, str(path), "exec")  # type: ignore[arg-type]  # bytes have an encoding of their own
-    except (SyntaxError, ValueError, OSError) as error:
-        place = f" at line {error.lineno}" if isinstance(error, SyntaxError) else ""
-        found = f"is not Python: {getattr(error, 'msg', None) or error}{place}"
-        raise AppInvalid(Problem(f"{app}/app.py", found, "", "Correct it there.")) from error
-    if _STAR_IMPORT.search(source):
-        return  # what a star brings is known only when the app is loaded, and checked then
-    own = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned()}
-    imported = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_imported()} - _for_types_only(source)
-    function = "run" in own or ("run" in imported and "App" not in own)  # such as that of ``subprocess``
-    check_entry_points(function=function, cls="App" in own | imported, where=app)
-
-
-def _for_types_only(source: bytes) -> set[str]:
-    """Return the names that are imported for type checkers alone."""
-    blocks = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.If)]
-    imports = [
-        statement
-        for block in blocks
-        if ast.unparse(block.test).rpartition(".")[2] == "TYPE_CHECKING"
-        for statement in block.body
-        if isinstance(statement, ast.Import | ast.ImportFrom)
-    ]
-    return {alias.asname or alias.name for statement in imports for alias in statement.names}

@@ -70,6 +70,15 @@ def test_the_machinery_that_runs_apps_is_left_to_the_tasks_process():
     assert not {name.partition(".")[0] for name in loaded} & {"prefect", "docker", "blake3"}
 
 
+def test_describing_a_task_loads_nothing_more():
+    loaded = modules_loaded_by(
+        "TwineAppOperator(task_id='wind', app='apps/wind', silence_limit=60)",
+        after="from fairlead.operators import TwineAppOperator",
+    )
+
+    assert [name for name in loaded if name.startswith("fairlead.")] == []
+
+
 def test_no_line_of_the_provider_imports_the_other_engine():
     names = set()
     for source in files("fairlead.operators").iterdir():

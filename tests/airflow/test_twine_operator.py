@@ -14,6 +14,7 @@ from airflow.sdk import DAG, BaseOperator, ObjectStoragePath
 from airflow.sdk.exceptions import AirflowFailException
 
 from fairlead.adapters.cache import ResultCache
+from fairlead.adapters.diagnostics import Diagnostics
 from fairlead.adapters.errors import AppRaised, InputInvalid
 from fairlead.adapters.isolation import ChildProcess
 from fairlead.adapters.perform import perform
@@ -131,10 +132,10 @@ def test_a_path_with_a_connection_is_refused_because_the_app_cannot_use_it(doubl
         double(input_manifest=manifest).execute(context)
 
 
-def test_making_an_operator_reads_and_checks_nothing(context):
-    operator = TwineAppOperator(task_id="task", app="/nowhere", input_values=object(), isolation="nonsense")
+def test_making_an_operator_reads_nothing_and_checks_no_input(context):
+    operator = TwineAppOperator(task_id="task", app="/nowhere", input_values=object())
 
-    operator.input_values, operator.isolation = None, "process"
+    operator.input_values = None
     with pytest.raises(AirflowFailException, match="/nowhere is not there"):
         operator.execute(context)
 
@@ -145,6 +146,7 @@ def test_every_argument_is_kept_as_it_was_given_under_its_own_name(double):
         for name, parameter in inspect.signature(TwineAppOperator).parameters.items()
         if parameter.kind is parameter.KEYWORD_ONLY and not hasattr(BaseOperator, name)
     }
+    given |= {"isolation": "thread", "on_silence": "stop", "silence_limit": 1.5, "output_limit": 7}
     operator = TwineAppOperator(task_id="task", **given)
 
     assert {name: getattr(operator, name) for name in given} == given
@@ -213,8 +215,49 @@ def test_an_app_that_fails_leaves_diagnostics_where_they_are_asked_for(apps, tmp
 
 
 def test_diagnostics_that_are_not_understood_fail_the_task(double, context):
+    with DAG("dag", schedule=None):
+        operator = double(diagnostics={"url": "/tmp", "when": "{{ params.when }}"})
+    operator.render_template_fields({"params": {"when": "sometimes"}})
     with pytest.raises(AirflowFailException, match="'sometimes' is not known"):
-        double(diagnostics={"url": "/tmp", "when": "sometimes"}).execute(context)
+        operator.execute(context)
+
+
+def test_a_wish_for_diagnostics_is_taken_as_it_is(double):
+    wish = Diagnostics("/left/{{ params.root }}")
+    with DAG("dag", schedule=None):
+        operator = double(diagnostics=wish)
+    operator.render_template_fields({"params": {"root": "here"}})
+    assert operator.diagnostics is wish
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "where"),
+    [
+        ("isolation", "docker", "isolation"),
+        ("on_silence", "{{ params.on_silence }}", "on_silence"),
+        ("silence_limit", 0, "silence_limit"),
+        ("output_limit", -3, "output_limit"),
+        ("diagnostics", {"foo": 1}, "diagnostics"),
+        ("diagnostics", '{"url": "/tmp", "when": "sometimes"}', "diagnostics.when"),
+        ("diagnostics", 5, "diagnostics"),
+        ("app", None, "app"),
+        ("app", ["apps/wind"], "app"),
+    ],
+)
+def test_an_option_that_no_run_can_have_is_told_when_the_file_is_parsed(double, option, value, where):
+    with pytest.raises(InputInvalid) as caught:
+        double(**{option: value})
+    assert [problem.where for problem in caught.value.problems] == [where]
+
+
+def test_templates_and_outputs_of_other_tasks_are_left_to_the_run(double):
+    with DAG("dag", schedule=None):
+        other = double()
+        for task_id, wish in enumerate(
+            ["{{ x }}", "{% raw %}", '{"url": "{{ x }}"}', {"url": ["{{ x }}"], "foo": 1}, other.output]
+        ):
+            TwineAppOperator(task_id=f"t{task_id}", app="{{ x }}", diagnostics=wish)
+        TwineAppOperator(task_id="after", app=other.output["app"], diagnostics=Path("left"))
 
 
 def test_a_failure_that_would_repeat_itself_fails_the_task_with_the_whole_message(double, context):

@@ -678,6 +678,20 @@ def test_with_strict_warnings_are_errors(fairlead, app):
     assert fairlead("validate", app(SQUARES, name="plain"), "--strict").returncode == 0
 
 
+def test_defaults_are_one_warning_and_no_error_with_strict(fairlead, app):
+    schema = {"type": "object", "properties": {"a": {"default": 1}, "b": {"default": 2}}}
+    done = fairlead("validate", app(SQUARES, {"input_values_schema": schema}), "--strict")
+    assert done.returncode == 0
+    assert "1 warning\n" in done.stdout
+    assert "defaults (a, b) are offered in forms, and filled in nowhere else" in done.stdout
+
+
+def test_numbers_that_are_not_finite_are_not_valid(fairlead, app):
+    done = fairlead("validate", app(SQUARES), "--input-values", '{"n": NaN}')
+    assert done.returncode == exits.CONTRACT
+    assert "nan is not JSON" in done.stderr
+
+
 def test_schemas_elsewhere_are_mapped_by_the_environment(fairlead, app, environment, tmp_path):
     twine = {"input_values_schema": {"$ref": "https://o.org/wind.json"}}
     folder = app(SQUARES, twine)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 
@@ -39,6 +40,37 @@ def test_a_name_without_a_value_is_no_credential(make_app, run):
     app = make_app(TELL, TWINE)
     (app / ".env").write_text("GRID_API_KEY=\nGRID_API_KEY_OLD\n")
     with pytest.raises(InputInvalid, match="GRID_API_KEY"):
+        run(app)
+
+
+def test_the_remedy_for_a_missing_credential_names_the_files_that_were_looked_for(make_app, run):
+    app = make_app(TELL, TWINE)
+    with pytest.raises(InputInvalid) as caught:
+        run(app)
+    assert caught.value.problems[0].remedy == (
+        f"Set the environment variable GRID_API_KEY where the app runs, or write it into a file '.env' in {app}."
+    )
+
+
+def test_a_file_that_is_no_text_is_named(make_app, run):
+    app = make_app(TELL, TWINE)
+    (app / ".env").write_bytes(b"GRID_API_KEY=\xff\xfe")
+    with pytest.raises(InputInvalid) as caught:
+        run(app)
+    (problem,) = caught.value.problems
+    assert (problem.where, problem.found) == ("credentials", f"cannot read {app}/.env: it is not UTF-8")
+    assert problem.remedy
+
+
+def test_a_file_that_may_not_be_read_is_named(make_app, run, monkeypatch):
+    app = make_app(TELL, TWINE)
+    (app / ".env").write_text("GRID_API_KEY=abc")
+
+    def refuse(file):
+        raise PermissionError(errno.EACCES, "Permission denied", file)
+
+    monkeypatch.setattr("dotenv.dotenv_values", refuse)  # the tests may run as somebody who may read anything
+    with pytest.raises(InputInvalid, match=r"credentials: cannot read .*/\.env: Permission denied.* Make it readable"):
         run(app)
 
 

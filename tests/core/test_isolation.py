@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import signal
 import sys
@@ -294,6 +295,26 @@ def test_isolations_are_chosen_by_name():
     assert named("thread").name == "thread"
     with pytest.raises(InputInvalid, match=r"'container'.*process, thread"):
         named("container")
+
+
+WRONG_LIMITS = [0, -1, math.nan, True, "60"]
+
+
+@pytest.mark.parametrize("name", ["process", "thread"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"on_silence": "ignore"},
+        *({"silence_limit": limit} for limit in WRONG_LIMITS),
+        *({"output_limit": limit} for limit in WRONG_LIMITS),
+    ],
+)
+def test_limits_that_are_none_are_told_by_name(name, wrong):
+    with pytest.raises(InputInvalid) as caught:
+        named(name, **wrong)
+    assert [problem.where for problem in caught.value.problems] == [*wrong]
+    with pytest.raises(InputInvalid):
+        ChildProcess(**wrong)
 
 
 # In this process

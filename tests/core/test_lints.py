@@ -6,9 +6,9 @@ import pytest
 
 from fairlead.adapters.schemas import compiled
 from fairlead.adapters.schemas.lints import lints as lints_of_schema
-from fairlead.adapters.schemas.lints import unconstrained
+from fairlead.adapters.schemas.lints import unconstrained, unfilled
 from fairlead.adapters.twine import Twine
-from fairlead.adapters.twine.lints import lints
+from fairlead.adapters.twine.lints import lints, remarks
 
 DRAFT_7 = "http://json-schema.org/draft-07/schema#"
 PLAIN = {
@@ -106,8 +106,14 @@ def test_a_published_draft_is_known(draft):
     assert told_of({"$schema": draft}) == {}
 
 
-def test_a_default_is_told_because_nobody_fills_it_in():
-    assert "filled in nowhere" in told_of({"properties": {"a": {"default": 1}}})["s.properties.a.default"]
+def test_all_defaults_of_a_schema_are_told_at_once_because_only_forms_fill_them_in():
+    properties = {name: {"default": 1} for name in "abcdefg"} | {"inner": {"properties": {"x": {"default": 2}}}}
+    twine = Twine({"input_values_schema": {"properties": properties}, "output_values_schema": {}})
+    (problem,) = remarks(twine)
+    assert problem.where == "twine.json: input_values_schema"
+    assert problem.found == "defaults (a, b, c, d, e and 3 more) are offered in forms, and filled in nowhere else"
+    assert "(a.x)" in unfilled({"properties": {"a": {"properties": {"x": {"default": 1}}}}}, "s")[0].found
+    assert lints(twine) == remarks(Twine(PLAIN)) == []
 
 
 def test_what_is_required_and_not_allowed_is_told():

@@ -89,6 +89,29 @@ def test_a_missing_property_is_described():
     assert told(schema, {}) == ["input_values.hub: is missing. Give The hub's height in metres, e.g. 9.5."]
 
 
+@pytest.mark.parametrize(
+    ("rules", "words"),
+    [
+        ({"title": "Rotor diameter", "minimum": 10, "maximum": 200, "examples": [120]},
+         "Give Rotor diameter, from 10 to 200, e.g. 120."),
+        ({"minimum": 0.5, "default": 2}, "Give at least 0.5, e.g. 2."),
+        ({"title": "It", "exclusiveMinimum": 0, "maximum": 1}, "Give It, above 0 and at most 1."),
+        ({"title": "Depth", "exclusiveMaximum": 0}, "Give Depth, below 0."),
+        ({"title": "Class", "enum": ["I", None, 3]}, "Give Class, one of 'I', null, 3."),
+        ({"enum": [*range(9)]}, "Give one of 0, 1, 2, 3, 4, 5, …."),
+    ],
+)  # fmt: skip
+def test_the_remedy_says_what_is_allowed(rules, words):
+    schema = {"required": ["d"], "properties": {"d": rules}}
+    assert told(schema, {}) == [f"input_values.d: is missing. {words}"]
+
+
+def test_the_remedy_reads_exclusive_bounds_of_draft_4():
+    part = {"title": "It", "minimum": 0, "exclusiveMinimum": True, "maximum": 9, "exclusiveMaximum": False}
+    schema = {"$schema": "http://json-schema.org/draft-04/schema#", "required": ["d"], "properties": {"d": part}}
+    assert told(schema, {}) == ["input_values.d: is missing. Give It, above 0 and at most 9."]
+
+
 def test_an_unknown_property_is_answered_with_the_nearest_known_one():
     schema = {"properties": {"hub_height": {}, "sectors": {}}, "additionalProperties": False}
     assert told(schema, {"hub_hight": 1}) == ["input_values.hub_hight: is not known. Did you mean 'hub_height'?"]

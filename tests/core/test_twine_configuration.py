@@ -306,6 +306,21 @@ def test_a_folder_with_its_own_octue_yaml_has_a_configuration_too(place):
     assert found.app.configuration_values == {"a": 1}
 
 
+def test_finding_an_app_says_nothing_to_whoever_parses_it_again_and_again(place, caplog):
+    caplog.set_level(logging.INFO)
+    locate_app(
+        place(
+            **{
+                "app.py": APP,
+                "twine.json": {},
+                "octue.yaml": service(app_configuration_path="app.json"),
+                "app.json": {},
+            }
+        )
+    )
+    assert caplog.records == []
+
+
 PACKAGE = {
     "octue.yaml": service(app_source_path="my_service"),
     "twine.json": {},

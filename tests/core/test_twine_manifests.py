@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import json
 import os
 import shutil
@@ -380,6 +381,18 @@ def test_what_is_no_dataset_is_told(dataset):
 def test_a_folder_that_is_not_there_is_named(tmp_path):
     found = problems_of({"datasets": {"w": tmp_path / "nowhere"}})
     assert found == {"input_manifest.datasets.w": f"{tmp_path}/nowhere is not there"}
+
+
+def test_a_file_that_may_not_be_read_is_not_to_be_removed(weather, monkeypatch):
+    def refuse(folder):
+        raise PermissionError(errno.EACCES, "Permission denied", f"{folder}/station.csv")
+
+    monkeypatch.setattr("fairlead.adapters.twine.manifests.listing.contents", refuse)  # root may read anything
+    _, (problem,) = bind_manifest({"datasets": {"w": weather}}, "input_manifest", None)
+    assert (problem.found, problem.remedy) == (
+        f"cannot read {weather}/station.csv: Permission denied",
+        "Make it readable.",
+    )
 
 
 def test_a_file_in_place_of_a_folder_is_named_with_the_remedy(weather):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import math
@@ -106,6 +107,67 @@ def test_an_app_that_turns_out_not_to_be_one_is_told_when_it_is_loaded(make_app,
     files = {"everything.py": "class App: pass\ndef run(analysis): pass", "nothing_much.py": ""}
     with pytest.raises(AppInvalid, match=found):
         run(make_app(source, files=files), isolation=isolation)
+
+
+APP = "class App:\n    def __init__(self, analysis): pass\n    def run(self): pass\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("def run(): pass", "'run' cannot be called with the analysis alone (line 1)"),
+        ("x = 1\ndef run(analysis, more): pass", "(line 2)"),
+        ("def run(*, analysis): pass", "'run' cannot be called with the analysis alone"),
+        ("async def run(): pass", "'run' cannot be called with the analysis alone"),
+        (APP.replace("self, analysis", "self"), "'__init__' of the class 'App' cannot be called with the analysis"),
+        (APP.replace("run(self)", "run(self, analysis)"), "'run' of the class 'App' cannot be called with nothing"),
+        (APP.replace("run", "go"), "the class 'App' has no 'run'"),
+        ("class App:\n    def run(self): pass", "the class 'App' has no '__init__'"),
+    ],
+)
+def test_an_entry_point_that_cannot_be_called_is_told_before_anything_runs(make_app, source, found):
+    with pytest.raises(AppInvalid, match=r"app\.py") as caught:
+        TwineApp(make_app(source)).load()
+    assert found in str(caught.value)
+    assert caught.value.problems[0].remedy
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def run(*analyses): pass",
+        "def run(analysis, /, more=1, *, other=2, **rest): pass",
+        "def run(): pass\nrun = lambda analysis: None",
+        "def run(): pass\nfrom base import run",
+        "try:\n    import nothing\nexcept ImportError:\n    def run(): pass\nelse:\n    def run(analysis): pass",
+        "from base import given\n@given\ndef run(): pass",
+        "def run(): pass\ndef swap():\n    global run\n    run = print\nswap()",
+        "class Base: pass\nclass App(Base): pass",
+        APP.replace("run", "go") + "App.run = App.go",
+        APP.replace("run", "go") + "for name in ['run']: setattr(App, name, App.go)",
+        "from dataclasses import dataclass\n@dataclass\nclass App:\n    analysis: object\n    def run(self): pass",
+        "def make(self, analysis): pass\nclass App:\n    __init__ = make\n    run = lambda self: None",
+        "class App:\n    def __init__(self, analysis): pass\n    @staticmethod\n    def run(): pass",
+    ],
+)
+def test_an_entry_point_that_may_be_callable_is_left_to_the_run(make_app, source):
+    TwineApp(make_app(source)).load()
+
+
+def test_source_that_may_not_be_read_is_told_without_advice_to_remove_it(make_app, monkeypatch):
+    def refuse(root):
+        raise PermissionError(errno.EACCES, "Permission denied", str(root / "tables.csv"))
+
+    app = make_app(ECHO)
+    monkeypatch.setattr("fairlead.adapters.twine.unit.source_tree", refuse)  # root may read anything
+    with pytest.raises(AppInvalid, match=r"tables\.csv: Permission denied") as caught:
+        TwineApp(app).bind({})
+    assert caught.value.problems[0].remedy == "Make it readable."
+
+
+def test_what_is_no_path_is_no_app():
+    with pytest.raises(InputInvalid, match="app: None is not a path"):
+        TwineApp(None)
 
 
 @pytest.mark.parametrize("missing", ["app", "app/app.py", "app/twine.json"])
@@ -293,6 +355,20 @@ def test_no_input_makes_binding_raise_anything_but_our_errors(make_app, strand, 
 def test_an_input_that_is_no_json_data_is_told(make_app, value):
     with pytest.raises(InputInvalid, match="input_values"):
         TwineApp(make_app(ECHO, VALUES)).bind({"input_values": value})
+
+
+@pytest.mark.parametrize(
+    "value", ['{"diameter": NaN}', '{"diameter": 1e400}', {"diameter": math.nan}, {"diameter": -math.inf}]
+)
+def test_numbers_that_are_not_finite_are_refused_in_values_and_manifests(make_app, tmp_path, value):
+    app = TwineApp(make_app(ECHO, VALUES | {"input_manifest": {"datasets": {}}}))
+    with pytest.raises(InputInvalid, match=r"input_values\.diameter: (nan|-?inf) is not JSON") as caught:
+        app.bind({"input_values": value, "input_manifest": {"datasets": {}}})
+    assert caught.value.problems[0].remedy
+    tags = json.loads(value) if isinstance(value, str) else value
+    manifest = {"datasets": {"w": {"path": str(tmp_path), "tags": tags}}}
+    with pytest.raises(InputInvalid, match=r"input_manifest\.datasets\.w\.tags\.diameter: (nan|-?inf) is not JSON"):
+        app.bind({"input_values": 1, "input_manifest": manifest})
 
 
 def test_an_input_that_is_nested_too_deeply_is_told(make_app):

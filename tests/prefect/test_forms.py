@@ -74,6 +74,14 @@ def test_what_breaks_the_contract_is_refused(echo):
         twine_flow(echo)(hub_height=90, class_="II", color="red")
 
 
+def test_a_value_that_is_not_given_is_told_as_missing(echo):
+    with pytest.raises(InputInvalid) as caught:
+        twine_flow(echo)(class_="II")
+    (problem,) = caught.value.problems
+    assert (problem.where, problem.found) == ("input_values.hub_height", "is missing")
+    assert problem.remedy == "Give Hub height, from 10 to 200."
+
+
 @pytest.fixture
 def client():
     return get_client(sync_client=True)
@@ -146,5 +154,8 @@ def test_names_that_python_does_not_have_are_told(write_app, tmp_path):
     with pytest.raises(ContractInvalid) as caught:
         twine_flow(write_app(ECHO, name="2 words", input_values_schema=schema))
     assert [problem.found.partition(" ")[0] for problem in caught.value.problems] == ["'2", "'hub-height'", "'class'"]
+    reserved = {"type": "object", "properties": {"input_manifest": {}}}
+    with pytest.raises(ContractInvalid, match="reserved for the input datasets"):
+        twine_flow(write_app(ECHO, name="words", input_values_schema=reserved))
     with pytest.raises(AppInvalid):
         twine_flow(tmp_path / "nowhere")

@@ -124,6 +124,15 @@ def test_an_unknown_isolation_is_told_when_the_task_is_made(doubling):
         twine_task(doubling, isolation="vm")
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"timeout": -4}, {"output_limit": -3}, {"on_silence": "foo"}, {"silence_limit": -1}, {"app": None}]
+)
+def test_an_option_that_no_run_can_have_is_told_when_the_task_is_made(doubling, wrong):
+    with pytest.raises(errors.InputInvalid) as caught:
+        twine_task(**{"app": doubling, "isolation": "thread"} | wrong)
+    assert [problem.where for problem in caught.value.problems] == [*wrong]
+
+
 @pytest.mark.parametrize("given", ["task", "environment"])
 def test_an_app_that_fails_leaves_diagnostics_where_they_are_asked_for(write_app, tmp_path, monkeypatch, given):
     place = str(tmp_path / "left")

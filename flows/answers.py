@@ -16,7 +16,7 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
 from fairlead.adapters import events
-from fairlead.adapters.errors import AppRaised, FairleadError
+from fairlead.adapters.errors import AppRaised, FairleadError, raised_by_app
 from fairlead.adapters.twine.children.backends.prefect import ANSWER_LIMIT, ANSWER_TYPE, LAST_LINE, QUESTION_TAG
 from fairlead.flows.artifacts import warned
 
@@ -48,7 +48,7 @@ def _answer(outcome: Mapping[str, Any]) -> dict[str, Any]:
 
 def _as_raised(error: Exception) -> AppRaised:
     name = events.qualified_name(type(error))
-    message = f"The app raised {name}: {events.message_of(error)}"
+    message = raised_by_app(name, events.message_of(error))
     return AppRaised(message, exception=name, traceback=events.format_traceback(error))
 
 

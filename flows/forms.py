@@ -19,6 +19,7 @@ from fairlead.adapters.errors import ContractInvalid, Problem
 from fairlead.adapters.schemas import fields, prefect_parameters
 from fairlead.adapters.twine import TwineApp
 from fairlead.adapters.twine.forms import form_of
+from fairlead.flows.answers import answering
 from fairlead.flows.results import SERIALIZER
 from fairlead.flows.twine import JSONSource, twine_task
 
@@ -40,7 +41,8 @@ def twine_flow(
     """Make a flow of a twine app, ready to be deployed, with a parameter for each of its input values.
 
     The parameters have the titles, descriptions, units, choices, ranges and defaults of the twine. If the twine has an
-    input manifest, ``input_manifest`` is a parameter, too. The flow returns the outcome as JSON data.
+    input manifest, ``input_manifest`` is a parameter, too. The flow returns the outcome as JSON data, and answers
+    questions (see ``answers``).
 
         wind_resource = twine_flow("apps/wind_resource", retries=2)
 
@@ -90,7 +92,8 @@ def twine_flow(
         given = {name: value for name, value in given.items() if value is not PydanticUndefined}
         manifest = given.pop("input_manifest", None) if takes_manifest else None
         inputs = {name: value for name, value in given.items() if value is not None or name not in optional}
-        return task(inputs if twine.declares("input_values") else None, manifest)
+        with answering() as answer:
+            return answer(task(inputs if twine.declares("input_values") else None, manifest))
 
     run.__name__ = run.__qualname__ = title
     run.__module__ = _caller()

@@ -182,7 +182,7 @@ class Analysis(Identifiable, Labelable, Taggable, Serialisable):
         If the function raises, or returns what the twine does not allow, the messages stop and the run fails with that
         error when the app returns.
         """
-        if not isinstance(period, int | float) or not period > 0:
+        if not isinstance(period, int | float) or not period > 0:  # pyright: ignore[reportUnnecessaryIsInstance]
             msg = f"period is {period!r}; give the seconds between two messages, a number above 0"
             raise ValueError(msg)
         thread = PeriodicMessage(self.send_monitor_message, create_monitor_message, period)

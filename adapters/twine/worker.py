@@ -169,16 +169,18 @@ def _output_manifest(contract: "Mapping[str, Any]", directory: str) -> "Manifest
 
 
 def _children(data: "Any", workspace: "Workspace") -> "dict[str, Child] | None":
-    """Return the app's children by key, whose questions and answers are told to the host."""
+    """Return the app's children by key, whose questions and answers the host is told, and that they are waited for."""
     if data is None:
         return None
     from fairlead.adapters.twine.children import children_from_data
+    from fairlead.adapters.twine.children.waiting import SignsOfLife
 
+    signs = SignsOfLife(lambda: workspace.emit(events.heartbeat()))
     children = children_from_data(data, cache=workspace.cache)
     for key, child in children.items():
 
         def tell(record: "Mapping[str, Any]", key: str = key) -> None:
             workspace.emit(events.question(key, dict(record["question"]), [*record["messages"]]))
 
-        child.on_answered = tell
+        child.on_answered, child.while_waiting = tell, signs.during
     return children

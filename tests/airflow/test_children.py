@@ -27,9 +27,9 @@ DAGS = """
 from airflow.sdk import DAG, task
 from fairlead.operators import TwineAppOperator
 
-CONF = {{name: "{{{{ dag_run.conf['" + name + "'] }}}}" for name in ("input_values", "input_manifest")}}
+CONF = {{"input_values": "{{{{ dag_run.conf['input_values'] | tojson }}}}"}}
 
-with DAG("wind", schedule=None, render_template_as_native_obj=True):
+with DAG("wind", schedule=None):
     TwineAppOperator(task_id="wind", app={app!r}, **CONF)
 
 with DAG("paused", schedule=None, is_paused_upon_creation=True):
@@ -220,6 +220,11 @@ def test_what_an_app_raises_there_is_raised_here(child):
 def test_input_that_breaks_the_twine_there_names_child_and_strand(child):
     with pytest.raises(InputInvalid, match=r"^child 'wind', input_values.n: 'high' is not a number"):
         child("wind").ask({"n": "high"}, timeout=120, max_retries=3)
+
+
+def test_a_text_arrives_as_a_text(child):
+    with pytest.raises(InputInvalid, match=r"^child 'wind', input_values: '5' is not an object"):
+        child("wind").ask("5", timeout=120)
 
 
 def test_a_question_whose_time_is_up_is_stopped_there(child, airflow, tmp_path, wait_until_gone):

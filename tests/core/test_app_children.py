@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fairlead.adapters.errors import AppRaised, ContractError
+from fairlead.adapters.errors import AppRaised, ContractError, InputInvalid, TimedOut
+from fairlead.adapters.isolation import ChildProcess
 from fairlead.adapters.perform import identify
 from fairlead.adapters.testing import RecordingHost
 from fairlead.adapters.twine import TwineApp
@@ -143,3 +145,85 @@ def test_what_a_child_logs_is_in_the_log_of_the_parent(apps, run):
     host = RecordingHost()
     run(TwineApp(parent, children={"loads": str(child)}), host=host)
     assert any("counting" in event["message"] for event in host.events if event["kind"] == "log")
+
+
+@pytest.mark.parametrize("name", ["children.json", "study/children.json"])
+def test_paths_in_a_file_of_children_are_relative_to_it_also_if_its_name_is_relative(
+    apps, run, tmp_path, monkeypatch, name
+):
+    parent, child = apps
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    child.rename(file.parent / "child")
+    file.write_text('{"loads": "child"}')
+    monkeypatch.chdir(tmp_path)
+    assert run(TwineApp(parent, children=name)).outputs["output_values"] == [8, 8]
+
+
+def test_the_file_of_an_emulator_is_found_from_a_file_of_children(apps, run, tmp_path, monkeypatch):
+    parent, _ = apps
+    (tmp_path / "said.json").write_text('[{"type": "result", "output_values": 3, "output_manifest": null}]')
+    loads = {"key": "loads", "id": "wind/loads", "backend": {"name": "emulator", "file": "said.json"}}
+    (tmp_path / "children.json").write_text(json.dumps([loads]))
+    monkeypatch.chdir(tmp_path)
+    assert run(TwineApp(parent, children="children.json")).outputs["output_values"] == [3, 3]
+
+
+@pytest.mark.parametrize("way", [["a"], ["a", "b"]])
+def test_an_app_that_asks_itself_is_told_by_the_folders_on_the_way(make_app, run, way):
+    for name, asked in zip(way, [*way[1:], way[0]], strict=True):
+        backend = {"name": "local", "app": f"../{asked}"}
+        service = {"name": name, "namespace": "wind", "children": [{"key": "loads", "id": "x", "backend": backend}]}
+        app = make_app(ASK, PARENT, name=name)
+        (app / "octue.yaml").write_text(json.dumps({"services": [service]}))
+    with pytest.raises(InputInvalid, match="asks itself without end: ") as caught:
+        run(app)
+    (problem,) = caught.value.problems
+    folders = problem.found.partition(": ")[2].split(" asks ")
+    assert folders[0] == folders[-1]
+    assert {Path(folder) for folder in folders} == {app.parent / name for name in way}
+
+
+def test_an_app_may_ask_itself_if_that_ends(make_app, run):
+    source = """
+        def run(analysis):
+            answer = analysis.children["loads"].ask(input_values={"n": 4})
+            analysis.output_values = [answer["output_values"]]
+    """
+    app = make_app(source, PARENT)
+    said = {"name": "emulator", "messages": [{"type": "result", "output_values": 1, "output_manifest": None}]}
+    inner = {"name": "local", "app": str(app), "children": {"loads": {"backend": said}}}
+    assert run(TwineApp(app, children={"loads": {"backend": inner}})).outputs["output_values"] == [[1]]
+
+
+SILENT = """
+    import os, time
+    def run(analysis):
+        open(os.environ["NOTES"] + "/pid", "w").write(f"{os.getpid()}\\n")
+        time.sleep(analysis.input_values["n"])
+        analysis.output_values = 1
+"""
+
+
+@pytest.mark.slow
+def test_an_app_that_waits_for_an_answer_does_not_hang(apps, make_app, run, notes):
+    parent, _ = apps
+    child = make_app(SILENT, CHILD, name="silent")
+    isolation = ChildProcess(silence_limit=2, on_silence="stop")
+    assert run(TwineApp(parent, children={"loads": str(child)}), isolation=isolation).outputs["output_values"] == [1, 1]
+
+
+@pytest.mark.slow
+def test_a_child_does_not_outlive_the_time_limit_of_an_asker_in_a_thread(make_app, run, notes, watch):
+    child = make_app(SILENT, CHILD, name="silent")
+    source = ASK.replace('{"n": 4}', '{"n": 600}, max_retries=3')
+    host = RecordingHost(timeout=3)
+    start = time.monotonic()
+    with pytest.raises(TimedOut):
+        run(
+            TwineApp(make_app(source, PARENT, name="parent"), children={"loads": str(child)}),
+            isolation="thread",
+            host=host,
+        )
+    assert time.monotonic() - start < 30
+    assert not watch.runs(watch.pid(notes / "pid"))

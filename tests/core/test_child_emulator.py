@@ -7,6 +7,7 @@ import logging
 
 import pytest
 
+from fairlead.adapters.errors import OutputInvalid
 from fairlead.adapters.twine import exceptions
 from fairlead.adapters.twine.children import ChildEmulator
 from fairlead.adapters.twine.resources import Manifest
@@ -54,6 +55,38 @@ def test_the_first_result_ends_it():
     child = ChildEmulator(messages=[RESULT, late, {**RESULT, "output_values": [3]}])
     assert child.ask(handle_monitor_message=heard.append)["output_values"] == [1, 2]
     assert heard == []
+
+
+@pytest.mark.parametrize(
+    ("manifest", "told"),
+    [
+        ({}, "is no object with 'datasets' by key"),
+        ([], "is no object with 'datasets' by key"),
+        ({"datasets": ["a"]}, "is no object with 'datasets' by key"),
+        ({"datasets": {"met": "gs://b/met"}, "color": 1}, "cannot be read: TypeError"),
+        ({"datasets": {"met": 5}}, "cannot be read"),
+    ],
+)
+def test_a_malformed_manifest_in_an_answer_names_the_child(manifest, told):
+    child = ChildEmulator("loads", messages=[{**RESULT, "output_manifest": manifest}])
+    with pytest.raises(OutputInvalid) as caught:
+        child.ask(max_retries=1)
+    (problem,) = caught.value.problems
+    assert problem.where == "child 'loads', output_manifest"
+    assert told in problem.found
+
+
+def test_the_older_form_of_datasets_is_understood():
+    child = ChildEmulator(messages=[{**RESULT, "output_manifest": {"datasets": []}}])
+    assert child.ask()["output_manifest"].datasets == {}
+
+
+def test_arguments_stand_in_the_order_of_octues_emulator(tmp_path):
+    answer = ChildEmulator(messages=[RESULT]).ask(
+        *([0], None, True, False, None, str(tmp_path / "said.json"), "a-b-c", 60), max_retries=1
+    )
+    assert answer[1] == "a-b-c"
+    assert json.loads((tmp_path / "said.json").read_text())[-1]["type"] == "result"
 
 
 @pytest.mark.parametrize("messages", [None, [], [{"type": "heartbeat"}]])

@@ -6,14 +6,17 @@ import base64
 import http.server
 import json
 import logging
+import re
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 from fairlead.adapters.errors import Cancelled, InputInvalid
 from fairlead.adapters.testing import RecordingHost
+from fairlead.adapters.twine import TwineApp
 from fairlead.adapters.twine.children import Child
 from fairlead.adapters.twine.children.backends import remote
 from fairlead.adapters.twine.exceptions import InvalidInputException, QuestionNotDelivered
@@ -150,6 +153,52 @@ def test_values_that_are_no_objects_arrive_as_what_they_are(child, server, value
     (created,) = [data for _, path, data, _ in server.requests if path.endswith("create_flow_run")]
     sent = created["parameters"]["input_values"]
     assert (sent if isinstance(sent, list) else json.loads(sent)) == value
+
+
+@pytest.mark.parametrize("properties", [None, {}, {"app": {}, "input_values": {}, "input_manifest": {}}])
+def test_a_deployment_that_takes_strands_gets_strands(child, server, properties):
+    server.answers[("GET", "/b")] = [(200, {"id": DEPLOYMENT, "parameter_openapi_schema": {"properties": properties}})]
+    child.ask({"n": 1})
+    (created,) = [data for _, path, data, _ in server.requests if path.endswith("create_flow_run")]
+    assert created["parameters"] == {"input_values": {"n": 1}}
+
+
+def test_a_deployment_that_takes_values_gets_each_by_its_name(child, server):
+    schema = {"properties": {"n": {}, "note": {}, "input_manifest": {}}}
+    server.answers[("GET", "/b")] = [(200, {"id": DEPLOYMENT, "parameter_openapi_schema": schema})] * 2
+    child.ask({"n": 1, "note": "calm"}, {"datasets": {"a": "s3://b/a"}})
+    (created,) = [data for _, path, data, _ in server.requests if path.endswith("create_flow_run")]
+    assert created["parameters"] == {"n": 1, "note": "calm", "input_manifest": {"datasets": {"a": "s3://b/a"}}}
+    with pytest.raises(
+        InvalidInputException, match="takes n, note, input_manifest as parameters, and input values that"
+    ):
+        child.ask(5)
+
+
+TEXTS = ["calm", "5", "true", "a.json", "[1]", '"quoted"', " <b>'&' ", "ü\n😀"]
+
+
+@pytest.mark.parametrize("value", [*TEXTS, 5, True, 0.1, None, {"n": "5"}, ["5"]])
+def test_a_dag_gets_values_as_they_are_and_its_template_hands_them_on(server, monkeypatch, make_app, value):
+    monkeypatch.setenv("AIRFLOW_API_TOKEN", "sesame")
+    run = "/dags/cup/dagRuns"
+    server._usual = {
+        "/taskInstances/": lambda _: (404, {}),
+        "/taskInstances": lambda _: (200, {"task_instances": []}),
+        f"{run}/": lambda _: (200, {"state": "success"}),
+        run: lambda _: (200, {}),
+        "/dags/cup": lambda _: (200, {"is_paused": False}),
+    }
+    child = Child("cup", {"name": "airflow", "dag_id": "cup", "url": server.url.removesuffix("/api")})
+    child.ask(value, asynchronous=True)
+    (conf,) = [data["conf"] for method, path, data, _ in server.requests if method == "POST" and path.endswith(run)]
+    assert conf == {"input_values": value, "input_manifest": None}
+    guide = (Path(__file__).parents[2] / "docs" / "how-to" / "ask-children.md").read_text()
+    (template,) = re.findall(r'input_values="({{.*}})"', guide)
+    jinja2 = pytest.importorskip("jinja2")
+    rendered = jinja2.Environment().from_string(template).render(dag_run={"conf": conf})
+    work = TwineApp(make_app("def run(analysis): pass")).bind({"input_values": rendered})
+    assert work.strands["input_values"] == value
 
 
 def test_numbers_that_are_no_json_are_not_sent(child, server):

@@ -16,7 +16,14 @@ from fairlead.adapters.events import qualified_name
 from fairlead.adapters.fingerprint import fingerprint
 from fairlead.adapters.testing import RecordingHost
 from fairlead.adapters.twine import exceptions
-from fairlead.adapters.twine.children import Child, ChildEmulator, children_from_data, children_identity, merged
+from fairlead.adapters.twine.children import (
+    Child,
+    ChildEmulator,
+    children_from_data,
+    children_identity,
+    merged,
+    plain_children,
+)
 from fairlead.adapters.twine.resources import Manifest
 
 NUMBERS = {
@@ -242,7 +249,7 @@ def test_one_failed_question_does_not_lose_the_others(child, notes, tmp_path):
     first, failed, last = caught.value.answers
     assert (first["output_values"], last["output_values"]) == (2, 6)
     assert failed is caught.value
-    assert "1 of 3 questions failed" in caught.value.__notes__[-1]
+    assert caught.value.__notes__[-1] == "1 of 3 questions failed; the exception's 'answers' has what came of each."
     ends = [json.loads((tmp_path / f"{n}.json").read_text())[-1]["type"] for n in (1, -1, 3)]
     assert ends == ["result", "exception", "result"]
     assert runs(notes) == 3
@@ -264,6 +271,20 @@ def test_without_raising_exceptions_stand_in_their_places(child, notes):
     assert answers[1]["output_values"] == 4
     assert all(isinstance(question_uuid, str) for _, question_uuid in answers)
     assert runs(notes) == 3  # the first twice
+
+
+@pytest.mark.parametrize(("processors", "bound"), [(2, 6), (64, 32)])
+def test_as_many_questions_as_processors_and_four_are_asked_at_a_time_but_32_at_most(monkeypatch, processors, bound):
+    monkeypatch.setattr("os.cpu_count", lambda: processors)
+    together, threads = threading.Barrier(bound), set()
+
+    def handle(_):
+        threads.add(threading.get_ident())
+        together.wait(30)
+
+    child = ChildEmulator(messages=[{"type": "monitor_message", "data": "1"}])
+    child.ask_multiple(*[{"handle_monitor_message": handle}] * (2 * bound))
+    assert len(threads) == bound
 
 
 @pytest.mark.slow
@@ -375,6 +396,7 @@ def test_who_does_not_wait_gets_no_answer_but_the_uuid(child, notes, watch, tmp_
     [
         ({"name": "pigeon"}, exceptions.BackendNotFound, "there is no backend named 'pigeon'. Give .*local"),
         ({}, exceptions.BackendNotFound, "there is no backend named None"),
+        ({"name": ["secret"]}, exceptions.BackendNotFound, "its backend's 'name' is no text. Give"),
         ({"name": "local"}, exceptions.InvalidInputException, "in its backend 'local', 'app' is missing"),
         ({"name": "prefect", "deployment": 1}, exceptions.InvalidInputException, "'deployment' must be a text"),
         (
@@ -402,6 +424,8 @@ def test_octues_backend_is_known_but_cannot_be_asked():
         exceptions.BackendNotFound, match=r"'octue/wind:1.0.0' is configured with GCPPubSubBackend.*Point"
     ):
         child.ask(1, max_retries=3)
+    with pytest.raises(exceptions.BackendNotFound, match="by children= or --children where the app is run"):
+        child.ask(1)
 
 
 def test_an_app_that_is_not_there_names_the_child(tmp_path):
@@ -416,6 +440,47 @@ def test_local_files_are_not_sent_where_they_cannot_be_seen(backend, path):
     manifest = {"datasets": {"a": "gs://bucket/met", "b": {"path": path, "files": ["x.csv"]}}}
     with pytest.raises(exceptions.InvalidInputException, match=r"'wind': 'input_manifest' has what is on this machine"):
         child.ask(input_manifest=manifest)
+
+
+def test_one_question_that_failed_is_not_counted(child, notes):
+    with pytest.raises(ValueError, match="negative") as caught:
+        child(COUNTED).ask_multiple({"input_values": {"n": -1}})
+    assert "questions failed" not in "".join(caught.value.__notes__)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"timeout": "5"}, r"'wind': 'timeout' is '5'. Give a number of seconds, or None"),
+        ({"timeout": True}, "'timeout' is True"),
+        ({"prevent_retries_when": ["ValueError"]}, r"'prevent_retries_when' is \['ValueError'\]. Give classes"),
+    ],
+)
+def test_arguments_that_cannot_be_used_are_told_before_anything_is_asked(child, notes, arguments, told):
+    with pytest.raises(exceptions.InvalidInputException, match=told):
+        child(COUNTED).ask({"n": 1}, **arguments)
+    with pytest.raises(exceptions.InvalidInputException, match=told):
+        child(COUNTED).ask_multiple({"input_values": {"n": 1}, **arguments})
+    assert runs(notes) == 0
+
+
+@pytest.mark.parametrize(
+    ("question", "told"),
+    [
+        ({"input_value": 1}, "question 2 has 'input_value', which is no argument of ask. Did you mean 'input_values'"),
+        (1, "question 2 is a int. Give arguments of ask by name"),
+    ],
+)
+def test_a_misspelt_question_is_told_before_any_is_asked(child, notes, question, told):
+    with pytest.raises(exceptions.InvalidInputException, match=told):
+        child(COUNTED).ask_multiple({"input_values": {"n": 1}}, question, raise_errors=False)
+    assert runs(notes) == 0
+
+
+def test_one_class_can_be_kept_from_being_asked_again(child, notes):
+    with pytest.raises(ValueError, match="negative"):
+        child(COUNTED).ask({"n": -1}, max_retries=2, prevent_retries_when=ValueError)
+    assert runs(notes) == 1
 
 
 def test_pushed_answers_are_refused(child):
@@ -442,6 +507,20 @@ def test_children_are_read_from_a_file_and_relative_to_it(tmp_path):
     assert children_from_data(tmp_path / "children.json")["wind"].backend["app"] == str(tmp_path / "apps" / "wind")
 
 
+@pytest.mark.parametrize("name", ["children.json", "study/children.json"])
+def test_children_of_a_file_are_absolute_also_if_its_name_is_not(tmp_path, monkeypatch, name):
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    loads = {"backend": {"name": "emulator", "file": "loads.json"}}
+    file.write_text(json.dumps({"wind": "../apps/wind", "loads": loads}))
+    (file.parent / "loads.json").write_text("[]")
+    monkeypatch.chdir(tmp_path)
+    wind, loads = plain_children(name)
+    monkeypatch.chdir("/")
+    assert wind["backend"]["app"] == str(file.parent / ".." / "apps" / "wind")
+    assert loads["backend"]["file"] == str(file.parent / "loads.json")
+
+
 def test_a_child_can_be_given_as_it_is():
     emulator = ChildEmulator(messages=[{"type": "result", "output_values": 1, "output_manifest": None}])
     assert children_from_data({"wind": emulator})["wind"].ask()["output_values"] == 1
@@ -463,6 +542,27 @@ def test_every_problem_with_children_is_told_at_once():
     assert places == ["children[0]", "children[1].backend", "children[2].backend", "children[4]", "children[5]"]
     with pytest.raises(InputInvalid, match="'a' is neither a list nor an object"):
         children_from_data('"a"')
+
+
+@pytest.mark.parametrize(
+    ("wrong", "place", "told"),
+    [
+        ([{"backend": {"name": "local", "password": "sesame"}}], "children[0]", "has no 'key'"),
+        ({"a": {"id": "b", "backend": "sesame"}}, "children.a", "has a 'backend' that is no object"),
+        ({"a": {"id": "sesame"}}, "children.a", "has no 'backend'"),
+        (
+            {"a": {"backend": {"name": "local", "app": "/a", "children": [{"backend": {"password": "sesame"}}]}}},
+            "children.a.backend.children[0]",
+            "has no 'key'",
+        ),
+    ],
+)
+def test_what_a_child_lacks_is_told_without_its_backend(wrong, place, told):
+    with pytest.raises(InputInvalid) as caught:
+        plain_children(wrong)
+    (problem,) = caught.value.problems
+    assert (problem.where, problem.found) == (place, told)
+    assert "sesame" not in str(caught.value)
 
 
 def test_given_children_stand_before_those_of_the_configuration():
@@ -503,12 +603,15 @@ def test_a_childs_configuration_counts(make_app):
         identity(configuration_values=[1])
 
 
-def test_where_a_remote_child_is_reached_does_not_count():
+def test_a_remote_child_counts_with_the_address_in_its_backend_and_no_other(monkeypatch):
     def identity(**options):
         return children_identity({"a": {"id": "a", "backend": {"name": "prefect", "deployment": "a/b", **options}}})
 
-    assert identity() == identity(api_url="http://one/api") == identity(api_url="http://two/api")
-    assert identity() != identity(deployment="a/c")
+    before = identity()
+    monkeypatch.setenv("PREFECT_API_URL", "http://one/api")
+    assert identity() == before
+    others = [identity(deployment="a/c"), identity(api_url="http://one/api"), identity(api_url="http://two/api")]
+    assert len({fingerprint(one) for one in (before, *others)}) == 4
     assert children_identity(None) == {}
 
 

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import textwrap
-import time
+import threading
 import uuid
 
 import pytest
@@ -28,7 +28,9 @@ from fairlead.flows import run_twine_app
 
 SERVE = """
 from prefect import flow, serve
-from fairlead.flows import answering, run_twine_app
+from fairlead.flows import answering, run_twine_app, twine_flow
+
+values = twine_flow({app!r}, name="values")
 
 @flow
 def silent(input_values: dict = {{}}):
@@ -44,6 +46,7 @@ if __name__ == "__main__":
         run_twine_app.to_deployment("wind", parameters={{"app": {app!r}}}),
         silent.to_deployment("silent"),
         own.to_deployment("own"),
+        values.to_deployment("values"),
     )
 """
 TWINE = {
@@ -59,6 +62,9 @@ WIND = """
 
     def run(analysis):
         values = analysis.input_values
+        if "count" in values:
+            with open(values["count"], "a") as file:
+                file.write("x")
         if "pid" in values:
             with open(values["pid"], "w") as file:
                 file.write(f"{os.getpid()}\\n")
@@ -88,23 +94,28 @@ def served(server, tmp_path_factory):
         "FAIRLEAD_CACHE": str(folder / "cache"),
     }
     process = subprocess.Popen(
-        [sys.executable, str(folder / "serve.py")], env=environment, stdout=subprocess.DEVNULL, start_new_session=True
+        [sys.executable, str(folder / "serve.py")],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
-    client = get_client(sync_client=True)
+    ready = threading.Event()
+
+    def read():
+        for line in process.stdout:
+            if "being served" in line:
+                ready.set()
+
+    reader = threading.Thread(target=read)
+    reader.start()
     try:
-        _until(lambda: len(client.read_deployments()) >= 3)
+        assert ready.wait(120), "the deployments are not served"
         yield server
     finally:
         process.terminate()
         process.wait(60)
-
-
-def _until(happens, limit=60.0):
-    end = time.monotonic() + limit
-    while not (value := happens()):
-        assert time.monotonic() < end, "did not happen"
-        time.sleep(0.1)
-    return value
+        reader.join(60)
 
 
 @pytest.fixture
@@ -130,6 +141,24 @@ def test_a_deployment_is_asked_and_its_words_are_heard(wind, caplog):
     again = wind.ask({"n": 4}, question_uuid=question, timeout=120)
     assert again == answer
     assert len(flow_runs(question)) == 1
+
+
+@pytest.mark.slow
+def test_equal_questions_of_two_uuids_are_two_runs_of_one_result(wind, tmp_path):
+    questions = [str(uuid.uuid4()) for _ in range(2)]
+    values = {"n": 4, "count": str(tmp_path / "count")}
+    first, second = (wind.ask(values, question_uuid=question, timeout=120) for question in questions)
+    assert first["output_values"] == second["output_values"] == {"twice": 8, "long": ""}
+    assert [len(flow_runs(question)) for question in questions] == [1, 1]
+    assert (tmp_path / "count").read_text() == "x"
+
+
+@pytest.mark.slow
+def test_a_flow_of_an_apps_values_is_asked_and_answers(served):
+    child = Child("values", {"name": "prefect", "deployment": "values/values", "api_url": served})
+    assert child.ask({"n": 4}, timeout=120)["output_values"] == {"twice": 8, "long": ""}
+    with pytest.raises(Exception, match=r"^-1 is negative\n\nThe following traceback was captured"):
+        child.ask({"n": -1}, timeout=120)
 
 
 @pytest.mark.slow
@@ -177,13 +206,13 @@ Child("wind", backend).ask_multiple({"input_values": {"pid": sys.argv[2]}, "ques
 @pytest.mark.slow
 def test_a_question_is_stopped_there_when_its_asker_is_told_to_end(served, tmp_path, pids):
     question = str(uuid.uuid4())
-    command = [sys.executable, "-c", ASK, served, str(tmp_path / "pid"), question]
+    command = [sys.executable, "-c", ASK, served, str(tmp_path / "pids"), question]
     asker = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
-        _until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().endswith("\n"))
+        started = pids.wait()
         asker.terminate()
         assert asker.wait(20) == 143
-        pids.wait_for_end([int((tmp_path / "pid").read_text())])
+        pids.wait_for_end(started)
         assert flow_runs(question)[0].state.type in {StateType.CANCELLING, StateType.CANCELLED}
     finally:
         asker.kill()

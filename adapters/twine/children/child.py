@@ -23,6 +23,7 @@ from fairlead.adapters.twine.children.question import Question, new_uuid, write_
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
+    from contextlib import AbstractContextManager
     from typing import Any
 
     from fairlead.adapters.twine.children.backends.protocol import Backend
@@ -39,7 +40,8 @@ class Child:
 
     ``on_answered`` may be set to a function that is called after each attempt at a question, with the JSON data
     ``child`` (the key), ``question`` (what was asked, by name of argument) and ``messages`` (all that came back, in
-    the newer of Octue's dialects, the last a result or an exception).
+    the newer of Octue's dialects, the last a result or an exception). ``while_waiting`` may be set to a function that
+    takes the event which ends a question, and returns a context manager within which its answer is waited for.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Child:
         self.received_events: list[dict[str, Any]] | None = None
         """The messages that came back from the last question, newer dialect; None before the first."""
         self.on_answered: Callable[[dict[str, Any]], object] | None = None
+        self.while_waiting: Callable[[threading.Event], AbstractContextManager[object]] | None = None
 
     def __repr__(self) -> str:
         """Show the id; a backend's data may be long."""
@@ -110,7 +113,7 @@ class Child:
         ephemeral_storage: str | None = None,
         raise_errors: bool = True,
         max_retries: int = 0,
-        prevent_retries_when: "Iterable[type[BaseException]] | None" = None,
+        prevent_retries_when: "type[BaseException] | Iterable[type[BaseException]] | None" = None,
         log_errors: bool = True,
         maximum_heartbeat_interval: float | None = None,
     ) -> "Any":
@@ -142,7 +145,7 @@ class Child:
             ephemeral_storage: likewise.
             raise_errors: raise what the child raises; otherwise it is returned in the answer's place.
             max_retries: how often to ask again after a failure that asking again may mend.
-            prevent_retries_when: classes of exceptions after which it is not asked again.
+            prevent_retries_when: a class of exceptions, or several, after which it is not asked again.
             log_errors: log an exception that is returned instead of raised.
             maximum_heartbeat_interval: taken, not used: backends watch their runs themselves.
 
@@ -161,7 +164,10 @@ class Child:
         if push_endpoint is not None:
             raise _invalid(self.id, "'push_endpoint'", "cannot be used: nothing pushes answers", "Wait for the answer.")
         identifier = str(question_uuid or new_uuid())
-        prevented = tuple(prevent_retries_when or ())
+        prevented = self._classes(prevent_retries_when)
+        if isinstance(timeout, bool | str):
+            raise _invalid(self.id, "'timeout'", f"is {timeout!r}", "Give a number of seconds, or None for no limit.")
+        stop = _stop.get() or threading.Event()
         policy = "SAVE_DIAGNOSTICS_ON_CRASH" if allow_save_diagnostics_data_on_crash else "SAVE_DIAGNOSTICS_OFF"
         retry = 0
         while True:
@@ -187,14 +193,15 @@ class Child:
                     retry_count=retry_count + retry,
                     asker=self.internal_service_name,
                     handle_monitor_message=handle_monitor_message,
-                    stop=_stop.get() or threading.Event(),
+                    stop=stop,
                 )
                 if asynchronous:
                     backend.send(question)
                     return None, identifier
                 return self._follow(question, backend, record_messages_to, keep=record_events)
             except Exception as error:
-                if retry < max_retries and not isinstance(error, prevented) and _may_mend(error):
+                may_mend = not (stop.is_set() or isinstance(error, prevented)) and _may_mend(error)
+                if retry < max_retries and may_mend:
                     retry += 1
                     logger.warning(
                         "Child '%s' is asked again, %d of %d times, after %s: %s",
@@ -216,7 +223,7 @@ class Child:
         *questions: "Mapping[str, Any]",
         raise_errors: bool = True,
         max_retries: int = 0,
-        prevent_retries_when: "Iterable[type[BaseException]] | None" = None,
+        prevent_retries_when: "type[BaseException] | Iterable[type[BaseException]] | None" = None,
         max_workers: int | None = None,
         log_errors: bool = True,
     ) -> "list[Any]":
@@ -232,12 +239,18 @@ class Child:
             prevent_retries_when: see `ask`.
             max_workers: how many are asked at a time; without a number, 4 more than there are processors, at most 32.
             log_errors: see `ask`.
+
+        Raises:
+            InvalidInputException: an argument is none of `ask`'s; then nothing is asked.
+            Exception: see ``raise_errors``.
         """
         from concurrent.futures import ThreadPoolExecutor
 
+        for number, question in enumerate(questions, 1):
+            self._check_arguments(number, question)
         policy = {
             "max_retries": max_retries,
-            "prevent_retries_when": prevent_retries_when,
+            "prevent_retries_when": self._classes(prevent_retries_when),
             "log_errors": log_errors,
             "raise_errors": raise_errors,
         }
@@ -261,13 +274,37 @@ class Child:
         answers = [future.result() if error is None else error for error, future in zip(errors, asked, strict=True)]
         first = next((error for error in errors if error is not None), None)
         if first is not None:
-            count = sum(error is not None for error in errors)
-            first.add_note(
-                f"{count} of {len(answers)} questions failed; the exception's 'answers' has the others' answers."
-            )
+            if len(answers) > 1:
+                count = sum(error is not None for error in errors)
+                first.add_note(
+                    f"{count} of {len(answers)} questions failed; the exception's 'answers' has what came of each."
+                )
             first.answers = answers  # type: ignore[attr-defined]
             raise first
         return answers
+
+    def _check_arguments(self, number: int, question: "Any") -> None:
+        """Raise `InvalidInputException` unless a question of several is arguments of `ask` by name."""
+        code = Child.ask.__code__
+        known = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
+        if not hasattr(question, "keys"):
+            remedy = 'Give arguments of ask by name: {"input_values": ...}.'
+            raise _invalid(self.id, f"question {number}", f"is a {type(question).__name__}", remedy)
+        for name in question.keys() - {*known}:
+            from fairlead.adapters.schemas import did_you_mean
+
+            found = f"has '{name}', which is no argument of ask"
+            raise _invalid(self.id, f"question {number}", found, did_you_mean(str(name), known))
+
+    def _classes(self, given: "Any") -> "tuple[type[BaseException], ...]":
+        """Return the classes in ``prevent_retries_when``."""
+        if given is None:
+            return ()
+        classes = tuple(given) if hasattr(given, "__iter__") else (given,)
+        if not all(isinstance(cls, type) and issubclass(cls, BaseException) for cls in classes):
+            remedy = "Give classes of exceptions: [ValueError]."
+            raise _invalid(self.id, "'prevent_retries_when'", f"is {given!r}", remedy)
+        return classes
 
     def _ask_given(self, arguments: "Mapping[str, Any]") -> "Any":
         return self.ask(**arguments)
@@ -277,9 +314,10 @@ class Child:
     ) -> Answer:
         """Ask once and keep what came back, however it ends."""
         try:
-            with _ended_by_signals():
+            waiting = self.while_waiting(question.stop) if self.while_waiting else contextlib.nullcontext()
+            with _ended_by_signals(), waiting:
                 outputs = backend.ask(question)
-            answer = _answer(outputs, question.uuid)
+            answer = _answer(outputs, question)
         except BaseException as error:
             question.note(messages.exception(error))
             try:
@@ -332,14 +370,30 @@ def _plain_children(children: "Any") -> "list[dict[str, Any]] | None":
     return plain_children(children)
 
 
-def _answer(outputs: "Mapping[str, Any]", question_uuid: str) -> Answer:
+def _answer(outputs: "Mapping[str, Any]", question: Question) -> Answer:
     manifest = outputs.get("output_manifest")
-    if isinstance(manifest, dict):
+    if manifest is not None:
+        from fairlead.adapters.twine.exceptions import InvalidInputException
         from fairlead.adapters.twine.resources import Manifest
+        from fairlead.adapters.twine.sources import datasets_by_key
 
-        known = all(_is_described(dataset) for dataset in manifest["datasets"].values())
-        manifest = Manifest.from_description(manifest) if known else Manifest(**manifest)
-    return Answer(outputs.get("output_values"), manifest, question_uuid)
+        described = datasets_by_key(manifest)
+        datasets = described.get("datasets") if isinstance(described, dict) else None
+        if not isinstance(datasets, dict):
+            raise _no_manifest(question.child, "is no object with 'datasets' by key")
+        try:
+            known = all(_is_described(dataset) for dataset in datasets.values())
+            manifest = Manifest.from_description(described) if known else Manifest(**described)
+        except (AttributeError, InvalidInputException, KeyError, TypeError) as error:
+            raise _no_manifest(question.child, f"cannot be read: {type(error).__name__}: {error}") from error
+    return Answer(outputs.get("output_values"), manifest, question.uuid)
+
+
+def _no_manifest(child: str, found: str) -> Exception:
+    from fairlead.adapters.errors import OutputInvalid, Problem
+
+    remedy = 'Let the child answer {"datasets": {"name": {"path": "..."}}}.'
+    return OutputInvalid(Problem(f"child '{child}', output_manifest", found, "a manifest", remedy))
 
 
 def _is_described(dataset: "Any") -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 from fairlead.adapters.twine.children import messages as dialects
@@ -61,6 +61,31 @@ class ChildEmulator(Child):
             internal_sruid=internal_sruid,
         )
         self.messages = self.events = list(said)
+
+    def ask(  # type: ignore[override]  # Octue's emulator takes its arguments in another order than its child
+        self,
+        input_values: Any = None,
+        input_manifest: Any = None,
+        subscribe_to_logs: bool = True,  # noqa: FBT001, FBT002 (Octue's signature)
+        allow_local_files: bool = False,  # noqa: FBT001, FBT002
+        handle_monitor_message: Callable[[Any], object] | None = None,
+        record_messages_to: str | os.PathLike[str] | None = None,
+        question_uuid: str | None = None,
+        timeout: float | None = 86400,
+        **others: Any,
+    ) -> Any:
+        """See `Child.ask`, whose other arguments are taken by name."""
+        return super().ask(
+            input_values,
+            input_manifest,
+            subscribe_to_logs,
+            allow_local_files,
+            handle_monitor_message,
+            record_messages_to,
+            question_uuid=question_uuid,
+            timeout=timeout,
+            **others,
+        )
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Self:

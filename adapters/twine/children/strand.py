@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from fairlead.adapters.twine.sources import load_json
 
 _REMEDY = 'Give {"key": "...", "id": "...", "backend": {"name": "local", "app": "apps/child"}}.'
 _SOURCES = ("configuration_values", "configuration_manifest")
+_on_the_way: ContextVar[tuple[tuple[str, dict[str, Any]], ...]] = ContextVar("on_the_way", default=())
+"""The local apps, by folder and configuration, whose children are being identified."""
 
 
 def plain_children(source: object, base: str | os.PathLike[str] | None = None) -> list[dict[str, Any]]:
@@ -35,7 +38,8 @@ def plain_children(source: object, base: str | os.PathLike[str] | None = None) -
             directory.
     """
     data, folder = load_json(source, "children", InputInvalid)
-    here = Path(base) if base is not None else folder or Path.cwd()
+    # Absolute: what is in it goes into another process, whose working directory is another.
+    here = Path(base if base is not None else folder or "").absolute()
     if data is None:
         return []
     if isinstance(data, Mapping):
@@ -49,19 +53,15 @@ def plain_children(source: object, base: str | os.PathLike[str] | None = None) -
     children: dict[str, dict[str, Any]] = {}
     for place, item in items:
         child: Any = item.to_data() if isinstance(item, Child) else item
-        key = child.get("key") if isinstance(child, Mapping) else None
-        if not isinstance(key, str) or not isinstance(child.get("backend"), Mapping):
-            found = f"{shown(child)} is not a child"
+        if found := _lacking(child):
             problems.append(Problem(place, found, "an object with 'key', 'id' and 'backend'", _REMEDY))
             continue
+        key = child["key"]
         if key in children:
             problems.append(Problem(place, f"there are two children '{key}'", "keys that differ", "Rename one."))
-        plain: dict[str, Any] = {
-            "key": key,
-            "id": str(child.get("id") or key),
-            "backend": _absolute(child["backend"], here),
-        }
+        plain: dict[str, Any] = {"key": key, "id": str(child.get("id") or key)}
         try:
+            plain["backend"] = _absolute(child["backend"], here, place)
             children[key] = to_json(plain, place, error=InputInvalid)
             Child(plain["id"], plain["backend"])
         except InputInvalid as error:
@@ -111,8 +111,8 @@ def children_identity(data: object, base: str | os.PathLike[str] | None = None) 
     """Return what of its children an app's result depends on, by key, as a document for `fingerprint`.
 
     A local app counts with its source, its twine, its configuration and its own children, an emulator with what it
-    says, any other child with its id and its place in its backend, but without addresses: what is behind those may
-    change without a sign.
+    says, any other child with its id and its backend, an address in that included; what is behind it may change
+    without a sign. An address from the environment does not count.
     """
     return {child["key"]: _identity(child) for child in plain_children(data, base)}
 
@@ -126,24 +126,43 @@ def _identity(child: Mapping[str, Any]) -> dict[str, Any]:
 
         said = emulated_messages(read_file(backend["file"]) if "file" in backend else backend)
         return {"backend": "emulator", "says": [_without_circumstances(message) for message in said]}
-    place = {name: value for name, value in backend.items() if name not in {"api_url", "url"}}
-    return {"id": child["id"], "backend": place}
+    return {"id": child["id"], "backend": backend}
 
 
 def _app_identity(key: str, backend: Mapping[str, Any]) -> dict[str, Any]:
     from fairlead.adapters.twine.unit import TwineApp
 
     options = {name: backend[name] for name in (*_SOURCES, "children") if name in backend}
+    here, before = (os.path.realpath(backend["app"]), options), _on_the_way.get()
+    if here in before:
+        way = " asks ".join(folder for folder, _ in (*before[before.index(here) :], here))
+        found = f"asks itself without end: {way}"
+        remedy = "Let one of them, in its configuration, ask another child."
+        raise InputInvalid(Problem(f"child '{key}'", found, "children that do not lead back to themselves", remedy))
+    token = _on_the_way.set((*before, here))
     try:
         return {"backend": "local", **TwineApp(backend["app"], **options).identity()}
     except ContractError as error:
         problems = [replace(problem, where=f"child '{key}': {problem.where}") for problem in error.problems]
         raise type(error)(problems) from error
+    finally:
+        _on_the_way.reset(token)
 
 
 def _without_circumstances(message: Mapping[str, Any]) -> Any:
     """Return a message without its attributes, which say when and between whom it was sent."""
     return {name: value for name, value in message.items() if name != "attributes"}
+
+
+def _lacking(child: object) -> str:
+    """Return why something is no child, empty if it may be one. A backend may hold a credential: it is not quoted."""
+    if not isinstance(child, Mapping):
+        return f"{shown(child)} is not a child"
+    if not isinstance(child.get("key"), str):
+        return "has no 'key'" if child.get("key") is None else f"has a 'key' that is no text: {shown(child['key'])}"
+    if not isinstance(child.get("backend"), Mapping):
+        return "has no 'backend'" if child.get("backend") is None else "has a 'backend' that is no object"
+    return ""
 
 
 def _keyed(key: str, item: object) -> object:
@@ -155,7 +174,7 @@ def _keyed(key: str, item: object) -> object:
     return {**item, "key": key} if isinstance(item, Mapping) else item
 
 
-def _absolute(backend: Mapping[str, Any], base: Path) -> dict[str, Any]:
+def _absolute(backend: Mapping[str, Any], base: Path, place: str) -> dict[str, Any]:
     """Return a backend's data with the paths in it made absolute."""
     plain = dict(backend)
     for name in ("app", "file", *_SOURCES):
@@ -167,5 +186,10 @@ def _absolute(backend: Mapping[str, Any], base: Path) -> dict[str, Any]:
             path = str(value).strip()
             plain[name] = str(storage.local_path(path) if "://" in path else base / Path(path).expanduser())
     if plain.get("children") is not None and plain.get("name") == "local":
-        plain["children"] = plain_children(plain["children"], base)
+        try:
+            plain["children"] = plain_children(plain["children"], base)
+        except InputInvalid as error:
+            raise InputInvalid(
+                [replace(problem, where=f"{place}.backend.{problem.where}") for problem in error.problems]
+            ) from error
     return plain

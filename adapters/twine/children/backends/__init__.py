@@ -37,8 +37,11 @@ def check(backend: "Mapping[str, Any]", child: str) -> None:
     name = backend.get("name")
     if name == ELSEWHERE:
         return
-    if name not in _KINDS:
-        msg = f"Child '{child}': there is no backend named {name!r}. Give {_EXAMPLES}."
+    if not isinstance(name, str) or name not in _KINDS:
+        found = "its backend's 'name' is no text"
+        if name is None or isinstance(name, str):
+            found = f"there is no backend named {name!r}"
+        msg = f"Child '{child}': {found}. Give {_EXAMPLES}."
         raise BackendNotFound(msg)
     _, needed, possible = _KINDS[name]
     problems = [f"'{key}' is missing" for key in needed if not backend.get(key)]
@@ -86,7 +89,8 @@ def make(backend: "Mapping[str, Any]", child: str) -> "Backend":
     if backend["name"] == ELSEWHERE:
         msg = (
             f"Child '{child}' is configured with {ELSEWHERE}, where no question can be asked from here. Point it at "
-            f"one that can: in the app's configuration, give the child's key the backend {_EXAMPLES}."
+            "one that can: in the app's configuration, or by children= or --children where the app is run, give the "
+            f"child's key the backend {_EXAMPLES}."
         )
         raise BackendNotFound(msg)
     module = importlib.import_module(f"{__name__}.{_KINDS[backend['name']][0]}")

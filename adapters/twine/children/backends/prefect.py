@@ -114,7 +114,7 @@ class _FlowRun:
                 f"Child '{self._question.child}': the deployment '{self._deployment}' is paused. Resume it in Prefect."
             )
             raise Refused(msg)
-        request = {"parameters": travelling(self._question), "tags": [QUESTION_TAG]}
+        request = {"parameters": self._parameters(found), "tags": [QUESTION_TAG]}
         for attempt in range(_MOST_ATTEMPTS):
             self._keys.append(self._question.key if attempt == 0 else f"{self._question.key}-again-{attempt}")
             status, run = self._api.send(
@@ -124,6 +124,23 @@ class _FlowRun:
             # A run of this key that has failed before it was asked for is no answer: it is asked again.
             if status == 201 or self._state["type"] not in _ENDED - {"COMPLETED"}:  # noqa: PLR2004 (created)
                 return
+
+    def _parameters(self, deployment: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the question as the parameters that a deployment has: its strands, or each value by its name."""
+        given = travelling(self._question)
+        known = (deployment.get("parameter_openapi_schema") or {}).get("properties") or {}
+        if not known or "input_values" in known:  # where a text is JSON text, or the path of a file
+            return {
+                name: value if isinstance(value, dict | list) else json.dumps(value) for name, value in given.items()
+            }
+        values = given.pop("input_values", {})
+        if not isinstance(values, dict):
+            msg = (
+                f"Child '{self._question.child}': the deployment '{self._deployment}' takes {', '.join(known)} as "
+                "parameters, and input values that are no object have no names. Give one, or deploy run_twine_app."
+            )
+            raise InvalidInputException(msg)
+        return values | given
 
     def has_ended(self) -> bool:
         self._state = self._api.get(f"/flow_runs/{self._id}")["state"] or {"type": "PENDING"}

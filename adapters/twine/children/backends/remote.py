@@ -274,15 +274,14 @@ def _stop(run: RemoteRun, api: Api, question: Question, *, in_haste: bool) -> No
 def travelling(question: Question) -> dict[str, Any]:
     """Return the strands of a question as an engine's parameters: those that are given, in strict JSON.
 
-    Values that are neither objects nor lists go as JSON text, as `TwineApp` takes them.
+    Each is what it is: whoever hands on a value that may be a text gives it as JSON text to `TwineApp`.
     """
     if question.children is not None:
         msg = f"Child '{question.child}': 'children' can be given to local apps only. Configure them where it runs."
         raise InvalidInputException(msg)
     given = {"input_values": question.input_values, "input_manifest": question.input_manifest}
-    plain = {
+    return {
         name: to_json(value, name, finite=True, error=InputInvalid)
         for name, value in given.items()
         if value is not None
     }
-    return {name: value if isinstance(value, dict | list) else json.dumps(value) for name, value in plain.items()}

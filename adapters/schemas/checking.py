@@ -31,6 +31,7 @@ _MESSAGE_LIMIT = 300
 _MOST_FORMS = 5
 _MOST_OPTIONS = 6
 _IDS = ("$id", "id")
+_REFERENCES = ("$ref", "$dynamicRef")
 _TYPE_NAMES = {
     "array": "an array",
     "boolean": "a boolean",
@@ -110,7 +111,7 @@ class Schema:
         return tuple(asked)
 
     def invalid(self, where: str) -> list[Problem]:
-        """Return what is wrong with the schema itself, and every ``$ref`` that leads to nothing that is here."""
+        """Return what is wrong with the schema itself, and every reference that leads to nothing that is here."""
         problems = [problem for error in self._malformed for problem in _problems(error, where, "JSON Schema")]
         return problems or [*self._lost_references(where, self._registry), *self._pattern_problems(where)]
 
@@ -126,21 +127,24 @@ class Schema:
 
         root = self.resolver(registry)
         for place, schema, holders in subschemas(self.own, where):
-            target = schema.get("$ref")
-            if not isinstance(target, str):
-                continue
+            targets = [
+                (keyword, schema[keyword])
+                for keyword in _REFERENCES
+                if isinstance(schema.get(keyword), str) and keyword in self.keywords
+            ]
             resolver: Resolver[Any] = root
-            for holder in holders:
+            for holder in holders if targets else ():
                 resolver = resolver.in_subresource(self.specification.create_resource(holder))
-            try:
-                resolver.lookup(target)
-            except Unresolvable:
-                yield Problem(
-                    f"{place}.$ref",
-                    f"{shown(target)} leads to nothing that is here, and nothing is downloaded",
-                    "a reference into the schema itself, e.g. '#/$defs/name', or to a schema that is given",
-                    "Copy what it means into the schema's '$defs' and refer to that, or give that schema.",
-                )
+            for keyword, target in targets:
+                try:
+                    resolver.lookup(target)
+                except Unresolvable:
+                    yield Problem(
+                        f"{place}.{keyword}",
+                        f"{shown(target)} leads to nothing that is here, and nothing is downloaded",
+                        "a reference into the schema itself, e.g. '#/$defs/name', or to a schema that is given",
+                        "Copy what it means into the schema's '$defs' and refer to that, or give that schema.",
+                    )
 
     def _pattern_problems(self, where: str) -> Iterator[Problem]:
         for place, schema, _ in subschemas(self.own, where):

@@ -56,7 +56,7 @@ _CONTRACT = {
                 "type": "object",
                 "required": ["name"],
                 "properties": {
-                    "name": {"type": "string", "pattern": "^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*$"},
+                    "name": {"type": "string", "pattern": "^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*\\Z"},
                     "purpose": {"type": "string"},
                 },
                 "additionalProperties": False,

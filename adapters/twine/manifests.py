@@ -116,6 +116,7 @@ def _bind_dataset(
         problems.append(Problem(f"{place}.files", found, "a list of files", 'Give ["path"].'))
         files: list[dict[str, Any]] = []
     elif dataset.get("files") or _is_declared_empty(dataset, folder):
+        problems += _unfinished_problems(folder, place)
         files = _files(list(dataset["files"]), place, folder, base, problems)
     else:
         stored, files = _listing(folder, place, problems) if not problems else ({}, [])
@@ -211,6 +212,19 @@ class _Folders:
         return f"{self._real[folder]}/{name}"
 
 
+def _unfinished_problems(folder: str | None, place: str) -> list[Problem]:
+    """Return the problem of a folder that is not whole, whatever files of it are named."""
+    if folder is None or cloud.is_url(folder):
+        return []
+    try:
+        listing.refuse_unfinished(metadata.read(folder), folder)
+    except InvalidInputException as error:
+        return [Problem(place, str(error), "a dataset", "")]
+    except (OSError, ValueError):  # its files will tell
+        return []
+    return []
+
+
 def _is_declared_empty(dataset: Mapping[str, Any], folder: str | None) -> bool:
     """Tell whether a dataset says that it has no files, as one of an earlier app does whose folder was never made."""
     return dataset.get("files") is not None and folder is not None and not storage.exists(folder)
@@ -274,14 +288,18 @@ def _file(
         below = storage.join(folder, path)
         if not storage.is_local(below) or os.path.exists(below):
             location = below
-    prefix = plain_url(folder or "").partition(f"/{listing.SIGNED}/")[0].rstrip("/") + "/"
+    prefix = _prefix(folder or "")
     plain = plain_url(location)
     inside = folder is not None and plain.startswith(prefix)
     if folder is not None and _leads_out(location, prefix, folders, inside=inside):
         remedy = "Leave the dataset's 'path' out, or move the file into it."
         problems.append(Problem(place, f"{path} leads out of the dataset {folder}", "a file in its folder", remedy))
         return {"name": "", "path": "", "timestamp": None, **_description({}, place)}
-    record = None if is_whole else folders.record(location)
+    try:
+        record = None if is_whole else folders.record(location)
+    except InvalidInputException as error:
+        problems.append(Problem(place, str(error), "a file", ""))
+        record = None
     if record is not None:
         place = f"{posixpath.dirname(location)}/{metadata.FILE}, '{posixpath.basename(location)}'"
         file = {**file, **record}
@@ -308,9 +326,25 @@ def _leads_out(location: str, prefix: str, folders: _Folders, *, inside: bool) -
     return not folders.real(location).startswith(folders.real(prefix + ".")[:-1])
 
 
+def leading_out(locations: Iterable[str], folder: str) -> list[str]:
+    """Return those absolute locations of files that are outside a dataset's folder, or lead out of it by a link."""
+    folders, prefix = _Folders(), _prefix(folder)
+    return [
+        location
+        for location in locations
+        if _leads_out(location, prefix, folders, inside=plain_url(location).startswith(prefix))
+    ]
+
+
+def _prefix(folder: str) -> str:
+    """Return how the locations of the files in a dataset begin."""
+    return plain_url(folder).partition(f"/{listing.SIGNED}/")[0].rstrip("/") + "/"
+
+
 def _description_problems(given: Mapping[str, Any], place: str) -> list[Problem]:
-    """Return what is wrong with the id, tags and labels of a dataset or a file."""
-    problems: list[Problem] = []
+    """Return what is wrong with the name, id, tags and labels of a dataset or a file."""
+    name = given.get("name")
+    problems = [] if name is None or isinstance(name, str) else [_wrong_name(name, place)]
     identifier, tags, labels = given.get("id"), given.get("tags"), given.get("labels")
     try:
         uuid.UUID(str(identifier or uuid.NAMESPACE_URL))
@@ -347,6 +381,10 @@ def _tag_problems(tags: Any, place: str) -> Sequence[Problem]:
     except InputInvalid as error:
         return error.problems
     return []
+
+
+def _wrong_name(name: Any, place: str) -> Problem:
+    return Problem(f"{place}.name", f"{shown(name)} is not a text", "", "Give a text, or leave it out.")
 
 
 def _description(given: Mapping[str, Any], place: str) -> dict[str, Any]:

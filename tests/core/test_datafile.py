@@ -10,6 +10,7 @@ import logging
 import pickle
 import subprocess
 import sys
+import threading
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -469,3 +470,46 @@ def test_a_store_without_signed_urls_is_named(path, memory):
     file.upload(f"{memory}/a.csv")
     with pytest.raises(InvalidInputException, match="'memory' storage has no signed URLs"):
         file.generate_signed_url()
+
+
+def test_a_file_whose_opening_or_writing_failed_does_not_stand_for_the_stored_one(path, memory):
+    Datafile(path).upload(f"{memory}/a.csv")
+    file = Datafile(f"{memory}/a.csv")
+    with pytest.raises(TypeError), file.open("w") as stream:
+        stream.writelines(["half", 1])
+    assert Path(file.local_path).read_text() == "1,2\n"
+    with pytest.raises(LookupError), file.open("w", encoding="none-such"):
+        pass
+    assert Path(file.local_path).read_text() == "1,2\n"
+
+
+def test_a_file_in_a_store_is_made_or_continued_as_its_mode_says(path, memory):
+    Datafile(path).upload(f"{memory}/a.csv")
+    with pytest.raises(FileExistsError), Datafile(f"{memory}/a.csv").open("x"):
+        pass
+    for mode in "xa":
+        with Datafile(f"{memory}/new-{mode}.csv").open(mode) as stream:
+            stream.write("new")
+        assert storage.read_bytes(f"{memory}/new-{mode}.csv") == b"new"
+    with Datafile(f"{memory}/a.csv").open("a") as stream:
+        stream.write("3\n")
+    assert storage.read_bytes(f"{memory}/a.csv") == b"1,2\n3\n"
+
+
+def test_threads_that_fetch_one_file_get_one_copy(path, memory, monkeypatch):
+    Datafile(path).upload(f"{memory}/a.csv")
+    meeting, real = threading.Barrier(4), storage.fetch
+
+    def fetch(*arguments: Any) -> None:
+        meeting.wait(10)
+        real(*arguments)
+
+    monkeypatch.setattr(storage, "fetch", fetch)
+    file = Datafile(f"{memory}/a.csv")
+    with ThreadPoolExecutor(4) as pool:
+        copies = {one.result() for one in [pool.submit(lambda: file.local_path) for _ in range(4)]}
+    assert [Path(copy).read_text() for copy in copies] == ["1,2\n"]
+
+
+def test_a_quoted_address_names_the_file_that_was_quoted():
+    assert Datafile("https://example.org/a%20b.csv?Signature=1").name == "a b.csv"

@@ -8,8 +8,10 @@ import inspect
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
+import threading
 import time
 import tracemalloc
 import uuid
@@ -480,8 +482,6 @@ def test_a_download_that_breaks_off_does_not_look_complete(several, memory, tmp_
 
 
 def test_of_many_transfers_only_a_few_run_at_the_same_time():
-    import threading
-
     running, most, lock = 0, 0, threading.Lock()
     gate = threading.Barrier(listing.AT_ONCE)
 
@@ -518,20 +518,27 @@ def described_folder(folder: Path, count: int) -> Path:
 
 
 def seconds(action: Callable[[], object]) -> float:
-    def once() -> float:
-        start = time.perf_counter()
-        action()
-        return time.perf_counter() - start
+    """Return the time of the processor that an action takes, without collecting what other tests have left."""
 
-    return min(once() for _ in range(3))
+    def once() -> float:
+        start = time.process_time()
+        action()
+        return time.process_time() - start
+
+    gc.collect()
+    gc.disable()
+    try:
+        return min(once() for _ in range(5))
+    finally:
+        gc.enable()
 
 
 @pytest.mark.slow
-def test_opening_costs_the_same_for_each_file_however_many_there_are(tmp_path):
-    small, large = (described_folder(tmp_path / str(count), count) for count in (2_000, 20_000))
-    assert sum(file.tags["number"] for file in Dataset(small)) == 1999 * 1000
+def test_opening_ten_times_the_files_takes_less_than_twenty_times_as_long(tmp_path):
+    small, large = (described_folder(tmp_path / str(count), count) for count in (1_000, 10_000))
+    assert sum(file.tags["number"] for file in Dataset(small)) == 999 * 500
     ratio = seconds(lambda: Dataset(large).files) / seconds(lambda: Dataset(small).files)
-    assert ratio < 30  # ten times the files; the square of it would be a hundred
+    assert ratio < 20  # ten times the files; the square of it would be a hundred
 
 
 @pytest.mark.slow
@@ -544,3 +551,215 @@ def test_twenty_thousand_files_take_little_memory(tmp_path):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 100_000_000
+
+
+def test_uploads_into_one_folder_take_turns(tmp_path, monkeypatch):
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).write_text(name)
+    target, errors = tmp_path / "target", []
+    arrived, going = threading.Event(), threading.Event()
+    real = shutil.copyfile
+
+    def slowly(source: Any, *rest: Any, **options: Any) -> Any:
+        done = real(source, *rest, **options)
+        if str(source).endswith("/a/a"):
+            arrived.set()
+            assert going.wait(30)
+        return done
+
+    def upload(name: str) -> None:
+        try:
+            Dataset(tmp_path / name).upload(target)
+        except Exception as error:  # noqa: BLE001 (told by the test)
+            errors.append(error)
+
+    monkeypatch.setattr(shutil, "copyfile", slowly)
+    first, second = (threading.Thread(target=upload, args=name) for name in "ab")
+    first.start()
+    assert arrived.wait(30)
+    second.start()
+    second.join(0.3)  # without turns, it would be done by now, and have removed what the first one is writing
+    assert "unfinished" in json.loads((target / ".octue").read_text())
+    going.set()
+    first.join(30)
+    second.join(30)
+    assert errors == []
+    assert names(Dataset(target)) == ["a", "b"]
+    assert sorted(path.name for path in target.iterdir()) == [".octue", "a", "b"]
+
+
+def test_a_turn_is_over_when_its_process_was_killed(folder, tmp_path):
+    (tmp_path / "target").mkdir()
+    (tmp_path / "target" / transfer._TURN).write_text("")
+    Dataset(folder).upload(tmp_path / "target")
+    assert not (tmp_path / "target" / transfer._TURN).exists()
+
+
+def test_an_interrupted_download_is_told_in_its_own_words(several, memory, tmp_path):
+    Dataset(several).upload(memory)
+    there = Dataset(memory)
+    storage.remove(f"{memory}/5.csv")
+    with pytest.raises(FileNotFoundError):
+        there.download(tmp_path / "back")
+    with pytest.raises(InvalidInputException, match="a download of 8 files to it was not finished; download it again"):
+        Dataset(tmp_path / "back")
+
+
+def test_a_name_that_leads_out_is_not_downloaded(memory, tmp_path):
+    storage.write_bytes(f"{memory}/x.csv", b"")
+    dataset = Dataset(f"{memory}/met", files=[f"{memory}/met/../x.csv"])
+    with pytest.raises(InvalidInputException, match=r"'\.\./x\.csv' leads out"):
+        dataset.download(tmp_path / "inner" / "here")
+    assert not (tmp_path / "inner").exists()
+
+
+def test_a_dataset_in_a_dataset_that_is_not_whole_is_told(folder):
+    store(folder / "inner", unfinished={"files": 3})
+    with pytest.raises(InvalidInputException, match="inner is not whole: an upload of 3 files"):
+        _ = Dataset(folder).files
+
+
+def test_an_upload_keeps_what_others_store_meanwhile(folder, tmp_path, monkeypatch):
+    target = tmp_path / "target"
+    Dataset(folder).upload(target)
+    (target / "other.csv").write_text("")
+    real = transfer.send
+
+    def send(*arguments: Any, **options: Any) -> None:
+        Datafile(target / "other.csv", tags={"n": 1}).update_metadata()
+        real(*arguments, **options)
+
+    monkeypatch.setattr(transfer, "send", send)
+    (folder / "a.csv").write_text("new")
+    Dataset(folder, tags={"a": 1}).upload(target)
+    assert Dataset(target).files.one(name="other.csv").tags == {"n": 1}
+
+
+def test_what_has_changed_of_files_in_a_store_is_stored_with_the_dataset(folder, memory, monkeypatch):
+    Dataset(folder).upload(memory)
+    late = Dataset(memory)
+    with Dataset(memory) as dataset:
+        dataset.tags["k"] = 1
+        dataset.files.one(name="b.csv").tags["n"] = [1]
+    again = Dataset(memory)
+    assert (again.tags, [file.tags for file in again]) == ({"k": 1}, [{}, {"n": [1]}])
+    late.update_metadata()  # knows nothing new of the files
+    with dataset:
+        dataset.files.one(name="b.csv").tags["n"].append(2)
+    assert [file.tags for file in Dataset(memory)] == [{}, {"n": [1, 2]}]
+
+
+def test_files_that_were_uploaded_can_be_described_afterwards(folder, memory):
+    dataset = Dataset(folder)
+    dataset.upload(memory)
+    dataset.files.one(name="a.csv").tags["n"] = 1
+    dataset.update_metadata()
+    assert [file.tags for file in Dataset(memory)] == [{"n": 1}, {}]
+
+
+def test_describing_a_dataset_does_not_make_it_whole(folder, memory):
+    Dataset(folder).upload(memory)
+    dataset = Dataset(memory)
+    dataset.files.one(name="a.csv").tags["n"] = 1
+    metadata.update(memory, lambda records: records.update(unfinished={"files": 2}))
+    dataset.update_metadata()
+    with pytest.raises(InvalidInputException, match="not whole"):
+        Dataset(memory)
+
+
+def test_files_alone_have_no_folder_in_their_json_form(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    dataset = Dataset(files=[folder / "a.csv"], name="chosen")
+    assert "path" not in dataset.to_primitive()
+    assert "path" in Dataset(folder, files=[folder / "a.csv"]).to_primitive()
+    again = Dataset.deserialise(dataset.serialise(), from_string=True)
+    assert (again.name, [file.local_path for file in again]) == ("chosen", [f"{folder}/a.csv"])
+    assert again.to_primitive() == dataset.to_primitive()
+
+
+def test_what_is_fetched_for_an_upload_alone_does_not_stay(folder, memory, scratch):
+    Dataset(folder).upload(memory)
+    there = Dataset(memory)
+    there.upload(f"{memory}/copy")
+    assert [*scratch.iterdir()] == []
+    assert sorted(Path(file.local_path).read_text() for file in there) == ["a", "bb"]
+
+
+@pytest.mark.parametrize("name", [3, ["ds"]])
+def test_a_stored_name_that_is_no_text_is_refused(folder, name):
+    store(folder, dataset={"name": name})
+    with pytest.raises(InvalidInputException, match=r"'name': .* is not a text"):
+        Dataset(folder)
+    _, (problem,) = bind_manifest({"datasets": {"d": folder}}, "input_manifest", None)
+    assert problem.where == f"{folder}/.octue, dataset.name"
+
+
+@pytest.mark.parametrize("described", [{}, {"files": ["a.csv"]}])
+def test_a_folder_in_place_of_the_metadata_file_is_told(folder, described):
+    (folder / ".octue").mkdir()
+    for look in (Dataset, lambda path: Datafile(path / "a.csv"), lambda path: Dataset(path).update_metadata()):
+        with pytest.raises(InvalidInputException, match=r"\.octue is a folder"):
+            look(folder)
+    _, problems = bind_manifest({"datasets": {"d": {"path": folder, **described}}}, "input_manifest", None)
+    assert {problem.found.partition(" is a folder")[0] for problem in problems} == {f"{folder}/.octue"}
+
+
+@pytest.mark.parametrize("place", [".", "inner/..", ".octue", "inner/.octue", ".signed_metadata_files/x"])
+def test_what_can_be_no_file_of_a_dataset_is_not_added(folder, memory, place):
+    (folder.parent / "new.csv").write_text("")
+    for target in (folder, memory):
+        with pytest.raises(InvalidInputException):
+            Dataset(target).add(Datafile(folder.parent / "new.csv"), place)
+    assert names(Dataset(folder)) == ["a.csv", "b.csv"]
+    assert storage.walk(memory) == []
+
+
+def test_nothing_is_added_through_a_link(folder, tmp_path):
+    (tmp_path / "new.csv").write_text("")
+    (tmp_path / "elsewhere").mkdir()
+    (folder / "out").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InvalidInputException, match="leads out of the dataset by a link"):
+        Dataset(folder).add(Datafile(tmp_path / "new.csv"), "out/new.csv")
+    (folder / "out").unlink()
+    (folder / "nothing").symlink_to(folder / "nowhere")
+    with pytest.raises(FileExistsError):
+        Dataset(folder).add(Datafile(tmp_path / "new.csv"), "nothing")
+    assert [*(tmp_path / "elsewhere").iterdir()] == []
+
+
+def test_files_of_one_name_stay_in_the_order_of_their_places(tmp_path):
+    for name in "fbdace":
+        (tmp_path / "ds" / name).mkdir(parents=True)
+        (tmp_path / "ds" / name / "x").write_text("")
+    dataset = Dataset(tmp_path / "ds")
+    expected = [f"{tmp_path}/ds/{name}/x" for name in "abcdef"]
+    assert [file.local_path for file in dataset] == expected
+    assert [file.local_path for file in dataset.files.order_by("name")] == expected
+    assert [file["path"] for file in dataset.to_description()["files"]] == expected
+
+
+def test_colons_in_a_name_make_no_url(folder, memory):
+    (folder / "a::b").mkdir()
+    (folder / "a::b" / "c::2").write_text("x")
+    dataset = Dataset(folder / "a::b")
+    assert (dataset.exists_in_cloud, names(dataset)) == (False, ["c::2"])
+    dataset.upload(f"{memory}/x")
+    assert [Path(file.local_path).read_text() for file in Dataset(f"{memory}/x")] == ["x"]
+
+
+def test_a_signed_dataset_has_the_names_that_were_quoted(folder, serve):
+    address = serve(folder)
+    (folder / "a b.csv").write_text("quoted")
+    document = {"files": [f"{address}/a%20b.csv?Signature=1"], "datafiles": {"a b.csv": {"tags": {"n": 1}}}}
+    storage.write_bytes(str(folder / ".signed_metadata_files" / "x"), json.dumps(document).encode())
+    (file,) = Dataset(f"{address}/.signed_metadata_files/x?Signature=3")
+    assert (file.name, file.tags, Path(file.local_path).read_text()) == ("a b.csv", {"n": 1}, "quoted")
+
+
+def test_a_quoted_name_that_leads_out_is_refused(folder, serve):
+    address = serve(folder)
+    document = {"files": [f"{address}/%2E%2E/x.csv"], "datafiles": {}}
+    storage.write_bytes(str(folder / ".signed_metadata_files" / "x"), json.dumps(document).encode())
+    with pytest.raises(InvalidInputException, match="leads out"):
+        Dataset(f"{address}/.signed_metadata_files/x")

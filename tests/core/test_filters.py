@@ -476,3 +476,27 @@ def test_the_cost_of_filtering_grows_with_the_number_of_members_and_no_faster():
         return min(times)
 
     assert cost(20_000) < 25 * cost(2_000)
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ({"tags__a__b": 1}, [1]), ({"tags__a__b__gt": 0}, [1, 2, 3]), ({"tags__a__b__equals": 2}, [2, 3]),
+        ({"tags__d__e__f": 5}, [4]), ({"tags__a__c": 7}, [3]), ({"tags__a__c__lt": 8}, [3]),
+    ],
+)  # fmt: skip
+def test_a_key_may_have_two_underscores_and_the_longest_counts(filters, expected):
+    held = FilterSet(
+        [
+            Thing(n=1, tags=TagDict({"a__b": 1})),
+            Thing(n=2, tags=TagDict({"a": {"b": 2}})),
+            Thing(n=3, tags=TagDict({"a": {"b": 1, "c": 7}, "a__b": 2})),
+            Thing(n=4, tags=TagDict({"d__e__f": 5})),
+        ]
+    )
+    assert held_by(held, **filters) == expected
+
+
+def test_members_are_ordered_by_a_key_with_two_underscores():
+    held = FilterSet(Thing(n=number, tags=TagDict({"a__b": -number})) for number in range(4))
+    assert [thing.n for thing in held.order_by("tags__a__b")] == [3, 2, 1, 0]

@@ -151,3 +151,59 @@ def test_the_hash_of_a_manifest_depends_on_keys_and_contents(folder):
     assert Manifest().hash_value == "dk29dg=="
     assert Manifest({"met": folder}).hash_value == Manifest({"met": str(folder)}, id=ID).hash_value
     assert Manifest({"met": folder}).hash_value != Manifest({"other": folder}).hash_value
+
+
+@pytest.mark.parametrize("file", ["../secret.csv", "{secret}", {"path": "{secret}"}, "{met}/link.csv"])
+@pytest.mark.parametrize("make", ["constructor", "file", "store", "text"])
+def test_a_file_that_is_said_to_be_in_a_folder_and_is_not_is_refused(folder, memory, tmp_path, monkeypatch, file, make):
+    secret = tmp_path / "secret.csv"
+    secret.write_text("not for the app")
+    (folder / "link.csv").symlink_to(secret)
+    monkeypatch.chdir(folder)
+    text = json.dumps({"datasets": {"met": {"path": str(folder), "files": [file]}}})
+    text = text.replace("{secret}", str(secret)).replace("{met}", str(folder))
+    storage.write_bytes(f"{memory}/m.json", text.encode())
+    (tmp_path / "m.json").write_text(text)
+    makes = {
+        "constructor": lambda: Manifest(**json.loads(text)),
+        "file": lambda: Manifest.from_file(tmp_path / "m.json"),
+        "store": lambda: Manifest.from_cloud(f"{memory}/m.json"),
+        "text": lambda: Manifest.deserialise(text, from_string=True),
+    }
+    with pytest.raises(InvalidInputException, match=r"datasets\.met: .* leads out of the dataset"):
+        makes[make]()
+    free = Manifest({"met": Dataset(folder, files=[secret])})
+    assert [file.local_path for file in free.get_dataset("met")] == [str(secret)]
+
+
+def test_objects_outside_the_dataset_that_they_are_said_to_be_in_are_refused(memory):
+    for file in (f"{memory}/other/a.csv", f"{memory}/met/../a.csv", __file__):
+        with pytest.raises(InvalidInputException, match="leads out of the dataset"):
+            Manifest({"met": {"path": f"{memory}/met", "files": [file]}})
+
+
+def test_a_manifest_of_files_alone_survives_its_json_form(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "work").mkdir()
+    manifest = Manifest({"met": Dataset(files=[folder / "a.csv"])})
+    monkeypatch.chdir(tmp_path / "work")
+    again = Manifest.deserialise(manifest.serialise(), from_string=True)
+    assert [file.local_path for file in again.get_dataset("met")] == [str(folder / "a.csv")]
+
+
+def test_a_folder_that_is_not_whole_is_told_whatever_files_are_named(folder):
+    (folder / ".octue").write_text(json.dumps({"unfinished": {"files": 3}}))
+    described = {"datasets": {"met": {"path": str(folder), "files": [str(folder / "a.csv")]}}}
+    with pytest.raises(InvalidInputException, match="not whole: an upload of 3 files"):
+        Manifest(**described)
+    _, (problem,) = bind_manifest(described, "input_manifest", None)
+    assert "not whole" in problem.found
+
+
+def test_one_file_has_one_name_however_it_is_written(folder):
+    def named(path: str) -> str:
+        bound, problems = bind_manifest({"datasets": {"m": {"path": folder, "files": [path]}}}, "input_manifest", None)
+        assert problems == []
+        return identity(bound)
+
+    assert named("a.csv") == named("./a.csv") == named(".//a.csv") == named(f"{folder}/./a.csv")

@@ -270,6 +270,8 @@ def test_the_addresses_that_lead_out_of_a_schema_are_known(schema, addresses):
         ({"pattern": "["}, "s.pattern", "'[' is not a pattern"),
         ({"items": {"patternProperties": {"(": {}}}}, "s.items.pattern", "'(' is not a pattern"),
         ({"$ref": "#/$defs/none"}, "s.$ref", "'#/$defs/none' leads to nothing"),
+        ({"$dynamicRef": "https://o.org/a.json#x"}, "s.$dynamicRef", "'https://o.org/a.json#x' leads to nothing"),
+        ({"$ref": "#", "items": {"$ref": "#", "$dynamicRef": "b"}}, "s.items.$dynamicRef", "'b' leads to nothing"),
         ({"anyOf": [{}, {"$ref": "other.json"}]}, "s.anyOf[1].$ref", "'other.json' leads to nothing"),
         ({"properties": {"default": {"$ref": "#/x"}}}, "s.properties.default.$ref", "'#/x' leads to nothing"),
     ],
@@ -284,6 +286,8 @@ def test_a_schema_that_cannot_be_used_says_where_and_why(schema, where, found):
     "schema",
     [
         {"$defs": {"height": {"type": "number"}}, "$ref": "#/$defs/height"},
+        {"$defs": {"node": {"$dynamicAnchor": "node"}}, "items": {"$dynamicRef": "#node"}},
+        {"$schema": "http://json-schema.org/draft-07/schema#", "$dynamicRef": "not known in this draft"},
         {"definitions": {"a": {"properties": {"b": {}}}}, "$ref": "#/definitions/a/properties/b"},
         {"$id": "https://example.org/a.json", "$defs": {"b": {}}, "$ref": "#/$defs/b"},
         {"$id": "a/b.json", "$defs": {"b": {}}, "properties": {"c": {"$ref": "#/$defs/b"}}},

@@ -98,6 +98,7 @@ def test_files_travel_at_the_same_time(cloud_store, folder):
     cloud_store.answer(answer)
     Dataset(folder).upload(f"{cloud_store.url}/met")
     assert count > 5
+    assert not meeting.broken
 
 
 def test_what_is_unchanged_is_not_sent_again(cloud_store, folder, monkeypatch):
@@ -409,3 +410,114 @@ def test_an_address_that_would_have_expired_is_not_made(cloud_store, folder):
     file.upload(f"{cloud_store.url}/00.csv")
     with pytest.raises(InvalidInputException, match="expired already"):
         file.generate_signed_url(dt.datetime.fromisoformat("2020-01-01"))
+
+
+def test_an_address_that_would_expire_at_once_is_not_made(cloud_store, folder):
+    Dataset(folder).upload(f"{cloud_store.url}/met")
+    for one in (Dataset(f"{cloud_store.url}/met"), Datafile(f"{cloud_store.url}/met/00.csv")):
+        with pytest.raises(InvalidInputException, match="expired already"):
+            one.generate_signed_url(dt.timedelta(0))
+
+
+# What is there stays
+
+
+def test_writing_without_metadata_keeps_those_that_are_stored(cloud_store, folder):
+    url = f"{cloud_store.url}/a.csv"
+    Datafile(folder / "00.csv", ignore_stored_metadata=True, tags={"n": 1}).upload(url)
+    with Datafile(url).open("w", update_metadata=False) as stream:
+        stream.write("new")
+    assert (Datafile(url).tags, storage.read_bytes(url)) == ({"n": 1}, b"new")
+    Datafile(folder / "02.csv").upload(url, update_cloud_metadata=False)
+    assert (Datafile(url).tags, storage.read_bytes(url)) == ({"n": 1}, b"xxx")
+
+
+def test_what_has_changed_of_files_is_stored_with_their_objects(cloud_store, folder):
+    target = f"{cloud_store.url}/met"
+    Dataset(folder).upload(target)
+    with Dataset(target) as dataset:
+        dataset.tags["site"] = "south"
+        dataset.files.one(name="00.csv").tags["number"] = 1000
+        cloud_store.requests.clear()
+    assert len(cloud_store.requests) < 10
+    assert Datafile(f"{target}/00.csv").tags == {"number": 1000}
+    again = Dataset(target)
+    assert (again.tags, described(again)) == ({"site": "south"}, described(dataset))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("s3_store", "a?versionId=3"), ("gcs_store", "a#1"), ("gcs_store", "a?generation=1")],
+)
+def test_names_that_a_store_cuts_are_refused_before_anything_is_sent(kind, name, request, tmp_path):
+    store = request.getfixturevalue(kind)
+    (tmp_path / "ds").mkdir()
+    (tmp_path / "ds" / name).write_text("")
+    (tmp_path / "ds" / "z?#.csv").write_text("")
+    for upload in (Dataset(tmp_path / "ds").upload, Datafile(tmp_path / "ds" / name).upload):
+        store.requests.clear()
+        with pytest.raises(InvalidInputException, match="cannot be stored") as caught:
+            upload(f"{store.url}/ds" if upload.__self__.name == "ds" else f"{store.url}/ds/{name}")
+        assert f"/ds/{name}'" in str(caught.value)
+        assert store.requests == []
+    (tmp_path / "ds" / name).unlink()
+    Dataset(tmp_path / "ds").upload(f"{store.url}/ds")
+    assert [file.name for file in Dataset(f"{store.url}/ds")] == ["z?#.csv"]
+
+
+def test_a_local_copy_that_is_the_same_is_not_fetched(s3_store, folder):
+    Datafile(folder / "02.csv").upload(f"{s3_store.url}/a.csv")
+    s3_store.requests.clear()
+    Datafile(f"{s3_store.url}/a.csv", local_path=folder / "02.csv")
+    assert [method for method, _ in s3_store.requests] == ["HEAD"]
+    Datafile(f"{s3_store.url}/a.csv", local_path=folder / "00.csv")
+    assert (folder / "00.csv").read_text() == "xxx"
+
+
+@pytest.mark.parametrize("kind", ["s3_moto", "gcs_store"])  # s3rver keeps the time of an object that it changes
+def test_a_dataset_that_is_described_anew_does_not_hide_what_is_newer(kind, request, folder):
+    store = request.getfixturevalue(kind)
+    target = f"{store.url}/met"
+    Dataset(folder).upload(target)
+    _later(store, target)
+    one = Datafile(f"{target}/00.csv")
+    one.tags["number"] = 1000
+    one.update_metadata()
+    dataset = Dataset(target)
+    dataset.tags["site"] = "south"
+    dataset.update_metadata()
+    _pass_time(store, target)
+    dataset.update_metadata()
+    assert Dataset(target).files.one(name="00.csv").tags == {"number": 1000}
+
+
+def _pass_time(store: Any, target: str) -> None:
+    """Wait until an object that is written is newer, by the store's clock, than all of a dataset."""
+    newest = max(found.modified or 0 for found in cloud.objects(target).values())
+    wait = threading.Event()
+    for _ in range(400):
+        storage.write_bytes(f"{store.url}/clock", b"")
+        if (cloud.look_up(f"{store.url}/clock").modified or 0) > newest:
+            return
+        wait.wait(0.01)
+    raise AssertionError(f"the clock of {store.url} stands still")
+
+
+def test_new_metadata_leave_what_else_is_said_of_an_object(s3_moto):
+    import s3fs
+
+    fs = s3fs.S3FileSystem()
+    url = f"{s3_moto.url}/h.csv"
+    bucket, key, _ = fs.split_path(url)
+    said = {"ContentEncoding": "gzip", "CacheControl": "no-cache", "StorageClass": "STANDARD_IA"}
+    fs.call_s3("put_object", Bucket=bucket, Key=key, Body=b"x", **said)
+    Datafile(url, tags={"a": 1}).update_metadata()
+    facts = fs.call_s3("head_object", Bucket=bucket, Key=key)
+    assert {name: facts.get(name) for name in said} == said
+    assert Datafile(url).tags == {"a": 1}
+
+
+def test_colons_in_the_name_of_an_object_are_part_of_it(cloud_store, folder):
+    Datafile(folder / "02.csv").upload(f"{cloud_store.url}/ds/a::b.csv")
+    (file,) = Dataset(f"{cloud_store.url}/ds")
+    assert (file.name, Path(file.local_path).read_text()) == ("a::b.csv", "xxx")

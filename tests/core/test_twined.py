@@ -87,6 +87,7 @@ def test_the_twined_version_is_ignored():
         ({"children": {}}, exceptions.InvalidTwineContents, exceptions.TwineException),
         ({"credentials": [{"purpose": "none"}]}, exceptions.InvalidTwineContents, exceptions.TwineException),
         ({"credentials": [{"name": "MY NAME"}]}, exceptions.InvalidTwineContents, exceptions.TwineException),
+        ({"credentials": [{"name": "MY_NAME\n"}]}, exceptions.InvalidTwineContents, exceptions.TwineException),
         ({"credentials": {"name": "A"}}, exceptions.InvalidTwineContents, exceptions.TwineException),
         ("[]", exceptions.InvalidTwineContents, exceptions.TwineException),
     ],
@@ -415,3 +416,9 @@ def test_strands_are_prepared_from_classes():
 def test_preparing_an_unknown_strand_is_told():
     with pytest.raises(exceptions.UnknownStrand, match="outputs"):
         Twine(source=WHOLE).prepare("outputs")
+
+
+def test_two_children_of_one_key_are_refused():
+    with pytest.raises(exceptions.InvalidValuesContents, match="'elevation' stand 2 times") as caught:
+        Twine(source=WHOLE).validate_children([CHILD, CHILD | {"id": "org/other:1.0.0"}])
+    assert [problem.where for problem in caught.value.problems] == ["children.elevation"]

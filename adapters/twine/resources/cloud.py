@@ -32,6 +32,7 @@ _KEPT = (
 """What S3 keeps of an object in a copy only if it is told so."""
 _HEADER = re.compile(r"x-(?:goog|amz)-meta-(.+)")
 _MD5 = re.compile(r'"?([0-9a-f]{32})"?')
+_BLOCK = 1 << 20
 
 
 class StoredObject:
@@ -98,11 +99,17 @@ def _kept(location: str, record: "Mapping[str, Any]") -> "tuple[dict[str, str], 
 def send(path: str, location: str, record: "Mapping[str, Any] | None", *, beside: bool) -> None:
     """Copy a file of this machine to a place, with its record, in one request.
 
-    A record that cannot go with the object is stored ``beside`` it, or left to the caller.
+    A record that cannot go with the object is stored ``beside`` it, or left to the caller. Without a record, an object
+    that is there already keeps its metadata, for which it is asked first.
     """
     from fairlead.adapters import storage
 
-    kept, is_whole = ({}, True) if record is None else _kept(location, record)
+    kept: Mapping[str, str]
+    if record is not None:
+        kept, is_whole = _kept(location, record)
+    else:
+        found = look_up(location) if has_metadata(location) else None
+        kept, is_whole = (found.metadata if found and found.metadata else {}), True
     try:
         storage.put(storage.local_path(path), location, kept)
     except FileNotFoundError as error:
@@ -120,6 +127,26 @@ def set_record(location: str, record: "Mapping[str, Any]") -> None:
         set_metadata(location, kept)
     if not is_whole:
         stored.update_file(location, record)
+
+
+def keep_record(location: str, record: "Mapping[str, Any]") -> None:
+    """Store of a record what has room with the object, if the store keeps anything there."""
+    kept, _ = _kept(location, record)
+    if kept:
+        set_metadata(location, kept)
+
+
+def has_content(found: "StoredObject | None", path: str) -> bool:
+    """Tell whether an object is known to have the content of a file on this machine."""
+    if found is None or found.md5 is None or found.size != os.path.getsize(path):
+        return False
+    import hashlib
+
+    digest = hashlib.md5(usedforsecurity=False)
+    with open(path, "rb", buffering=0) as stream:
+        while block := stream.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest() == found.md5
 
 
 def objects(folder: str) -> "dict[str, StoredObject]":
@@ -155,6 +182,19 @@ def refuse_escape(name: str, folder: str) -> None:
     """Raise `InvalidInputException` unless a name, as a path in a folder, leads to something below that folder."""
     if name.startswith("/") or ".." in name.split("/"):
         msg = f"'{name}' leads out of the dataset {folder}; rename it, or give a path inside the dataset"
+        raise InvalidInputException(msg)
+
+
+def refuse_cut_name(location: str) -> None:
+    """Raise `InvalidInputException` for a name whose end a store's package takes for the version of an object."""
+    if not has_metadata(location) or not {"?", "#"} & set(location):
+        return
+    from fairlead.adapters import storage
+
+    key = storage.on_store(location, lambda fs, path: str(fs.split_path(path)[1]))
+    if not location.endswith(f"/{key}"):
+        rest = location.rpartition(key)[2]
+        msg = f"'{location}' cannot be stored: its end '{rest}' means a version of an object; rename the file"
         raise InvalidInputException(msg)
 
 

@@ -321,6 +321,7 @@ class Datafile(stored.Described):
         target = self.writable(cloud_path)
         if storage.is_local(target):
             target = str(storage.local_path(target))
+        cloud.refuse_cut_name(target)
         cloud.send(self.local_path, target, self.record() if update_cloud_metadata else None, beside=True)
         self.is_at(target)
         return target
@@ -444,6 +445,17 @@ class Datafile(stored.Described):
         """Whether anything is known about the file beside where it is."""
         return bool(self._timestamp is not None or getattr(self, "_id", None) or self.tags or self.labels)
 
+    @property
+    def place(self) -> str:
+        """Where the file is, in a store or here; it puts files in order that are equal otherwise."""
+        return self._cloud_path or self._local_path or ""
+
+    def differs_from(self, record: "Mapping[str, Any] | None") -> bool:
+        """Tell whether more, or something else, is known about the file than a record says that was stored about it."""
+        stored_one = Datafile.listed(self.place, record)
+        fields = ("_id", "_timestamp", "tags", "labels")
+        return any(getattr(self, field, None) != getattr(stored_one, field, None) for field in fields)
+
     def to_primitive(self) -> "dict[str, Any]":
         """Return Octue's JSON form: ``id``, ``name``, ``path``, ``cloud_path``, ``timestamp``, ``tags``, ``labels``."""
         from fairlead.adapters.twine.encoding import to_json
@@ -508,9 +520,9 @@ class Datafile(stored.Described):
             self.take(record, f"what is stored about {location}")
 
     def _keep_at(self, path: str) -> None:
-        from fairlead.adapters.twine.resources import hashing
+        from fairlead.adapters.twine.resources import cloud
 
-        if os.path.exists(path) and self.cloud_hash_value == hashing.hash_of_file(path):
+        if os.path.isfile(path) and cloud.has_content(self._known_object(), path):
             self._local_path = path
         else:
             self.download(path)

@@ -28,6 +28,9 @@ class Dataset(stored.Described):
     STORED = ("id", "name", "tags", "labels")
     _METADATA_ATTRIBUTES = STORED
 
+    _stored_records: "Mapping[str, Mapping[str, Any] | None] | None" = None
+    """What was stored about the files in a store, by their names in the dataset, when that was last looked at."""
+
     def __init__(
         self,
         path: "str | os.PathLike[str] | None" = None,
@@ -203,7 +206,8 @@ class Dataset(stored.Described):
             raise ReadOnlyResource(msg)
         target = str(storage.local_path(target)) if storage.is_local(target) else target.rstrip("/")
         files = self._named()
-        transfer.upload(files, target, self._record() if update_cloud_metadata else None)
+        records = transfer.upload(files, target, self._record() if update_cloud_metadata else None)
+        self._stored_records = records if update_cloud_metadata else None
         for name, file in files:
             file.is_at(storage.join(target, name))
         self.path = target
@@ -264,15 +268,30 @@ class Dataset(stored.Described):
             self.update_local_metadata()
 
     def update_cloud_metadata(self) -> None:
-        """Store what is known about the dataset in its ``.octue`` file in the store."""
+        """Store what is known about the dataset in its ``.octue`` file in the store, and what has changed of its files.
+
+        That is with their objects where the store keeps metadata there. Files about which nothing is known are left
+        out.
+        """
         if not self.exists_in_cloud:
             msg = f"{self!r} has no cloud path; upload it first"
             raise CloudLocationNotSpecified(msg)
         if self.path.startswith(("http://", "https://")):
             msg = f"{self!r} is at a web address, which is read-only"
             raise ReadOnlyResource(msg)
-        record = self._record()
-        stored.update(self.path, lambda records: records.update(dataset=record))
+        from fairlead.adapters import storage
+        from fairlead.adapters.twine.resources import transfer
+
+        before = self._stored_records or {}
+        files = self._named() if self._given is not None or self._known is not None else []
+        changed = [
+            (name, file)
+            for name, file in files
+            if file.cloud_path == storage.join(self.path, name)
+            and file.is_described
+            and file.differs_from(before.get(name))
+        ]
+        self._stored_records = {**before, **transfer.describe(changed, self.path, self._record())}
 
     def update_local_metadata(self) -> None:
         """Store what is known about the dataset and those of its files that are in its folder, in one ``.octue`` file.
@@ -300,13 +319,16 @@ class Dataset(stored.Described):
             stored.update(folder, change)
 
     def to_primitive(self, include_files: bool = True) -> "dict[str, Any]":  # noqa: FBT001, FBT002 (Octue's)
-        """Return Octue's JSON form, in which files are their sorted paths and URLs."""
+        """Return Octue's JSON form, in which files are their sorted paths and URLs.
+
+        It has no ``path`` if only files were given.
+        """
         from fairlead.adapters.twine.encoding import to_json
 
         data = {
             "id": self.id,
             "name": self.name,
-            "path": self.path,
+            **({"path": self.path} if self._has_folder else {}),
             "tags": to_json(dict(self.tags), f"{self.name}, tags"),
             "labels": sorted(self.labels),
         }
@@ -381,6 +403,8 @@ class Dataset(stored.Described):
             self.path, recursive=self._recursive, links_out=links_out, described=not ignore
         )
         known = self._known or {}
+        if self.exists_in_cloud:
+            self._stored_records = {name: described for name, _, described, _ in files}
         self._known = {
             name: known.get(name) or Datafile.listed(location, None if ignore else described, found)
             for name, location, described, found in files

@@ -157,12 +157,27 @@ def _filters_of(cls: type) -> "dict[str, Check] | None":
 
 
 def _get(thing: "Any", names: "Iterable[str]") -> "Any":
-    """Return a nested attribute, each by its name or, of a dictionary, by its key; `_MISSING` if there is none."""
-    for name in names:
-        thing = thing.get(name, _MISSING) if isinstance(thing, Mapping) else getattr(thing, name, _MISSING)
-        if thing is _MISSING:
-            break
+    """Return a nested attribute, each by its name or, of a dictionary, by its key; `_MISSING` if there is none.
+
+    A key may have ``__`` in it: of several that begin alike, it is the longest.
+    """
+    rest = [*names]
+    while rest and thing is not _MISSING:
+        if isinstance(thing, Mapping):
+            keys = ("__".join(rest[:count]) for count in range(len(rest), 0, -1))
+            key = next((key for key in keys if key in thing), None)
+            if key is None:
+                return _MISSING
+            thing, rest = thing[key], rest[key.count("__") + 1 :]
+        else:
+            thing, rest = getattr(thing, rest[0], _MISSING), rest[1:]
     return thing
+
+
+def _may_hold(attribute: "Any") -> bool:
+    """Tell whether what follows an attribute's name may be a key or an attribute instead of a filter."""
+    cls: type = type(attribute)
+    return attribute is None or attribute is _MISSING or isinstance(attribute, Mapping) or _filters_of(cls) is None
 
 
 class Filter:
@@ -198,6 +213,8 @@ class Filter:
                 raise InvalidInputException(msg)
             return self._checked(_ANY["equals"], attribute)
         attribute = _get(item, self._names)
+        if self._action not in _ALL and _may_hold(attribute):
+            return self._equals_nested(item, attribute)
         if attribute is _MISSING:
             return self._without(item, self._names)
         cls: type = type(attribute)
@@ -213,16 +230,19 @@ class Filter:
                 f"({self.name}={self.value!r}, on {item!r}.)"
             )
             raise InvalidInputException(msg)
-        if self._action not in _ALL and (attribute is None or filters is None or isinstance(attribute, Mapping)):
-            nested = _get(attribute, [self._action])
-            if nested is _MISSING:
-                return self._without(item, [*self._names, self._action])
-            return self._checked(_ANY["equals"], nested)
         msg = (
             f"There is no filter called {self._action!r} for attributes of type {cls}. The options are "
             f"{sorted(filters or ())!r}. ({self.name}={self.value!r}, on {item!r}.)"
         )
         raise InvalidInputException(msg)
+
+    def _equals_nested(self, item: object, attribute: object) -> bool:
+        """Tell whether an object matches a filter without a filter's name, all of which names an attribute."""
+        whole = [*self._names, self._action]
+        nested = _get(item, whole)
+        if nested is _MISSING:
+            return self._without(item, self._names if attribute is _MISSING else whole)
+        return self._checked(_ANY["equals"], nested)
 
     def _without(self, item: object, names: "Iterable[str]") -> bool:
         if self._skip:
@@ -247,6 +267,10 @@ class FilterContainer(Generic[T]):
     def _elements(self) -> "list[T]":
         """Return what the container holds: members, or pairs of key and member."""
         return list(self)  # type: ignore[call-overload,no-any-return]  # a set or a list
+
+    def _in_order(self) -> "list[T]":
+        """Return what the container holds, in the order that those have that are equal otherwise."""
+        return self._elements()
 
     def _member(self, element: T) -> object:
         return element
@@ -300,6 +324,8 @@ class FilterContainer(Generic[T]):
     ) -> "FilterList[T]":
         """Return the members as a list in the order of an attribute; equal ones stay in the order they had.
 
+        A set has no order: of it, equal ones are in that of their ``place``, which files have.
+
         Args:
             attribute_name: the attribute, nested ones as ``tags__sequence`` or ``tags.sequence``
             check_start_value: the value that the first member must have
@@ -312,7 +338,7 @@ class FilterContainer(Generic[T]):
         """
         names = attribute_name.replace("__", ".").split(".")
         shown = ".".join(names)
-        keyed = [(_get(self._member(element), names), element) for element in self._elements()]
+        keyed = [(_get(self._member(element), names), element) for element in self._in_order()]
         lacking = [element for value, element in keyed if value is _MISSING]
         if lacking:
             msg = (
@@ -334,6 +360,9 @@ class FilterContainer(Generic[T]):
 
 class FilterSet(set[T], FilterContainer[T]):
     """A set of `Filterable` objects, e.g. the files of a dataset."""
+
+    def _in_order(self) -> "list[T]":
+        return sorted(self, key=lambda element: str(getattr(element, "place", "")))
 
 
 class FilterList(list[T], FilterContainer[T]):

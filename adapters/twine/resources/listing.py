@@ -58,11 +58,12 @@ def is_signed(folder: str) -> bool:
 
 
 def refuse_unfinished(stored: "Record", folder: str) -> None:
-    """Raise `InvalidInputException` if an upload to a folder has begun and was not finished."""
+    """Raise `InvalidInputException` if an upload or a download to a folder has begun and was not finished."""
     if metadata.UNFINISHED in stored:
-        told = stored[metadata.UNFINISHED]
-        count = told.get("files", "its") if isinstance(told, dict) else "its"
-        msg = f"the dataset {folder} is not whole: an upload of {count} files to it was not finished; upload it again"
+        told = stored[metadata.UNFINISHED] if isinstance(stored[metadata.UNFINISHED], dict) else {}
+        way, its = ("download", "a") if told.get("way") == "download" else ("upload", "an")
+        what = f"{its} {way} of {told.get('files', 'its')} files to it was not finished"
+        msg = f"the dataset {folder} is not whole: {what}; {way} it again"
         raise InvalidInputException(msg)
 
 
@@ -72,6 +73,8 @@ def _local(folder: str, *, recursive: bool = True, links_out: bool = False) -> "
     real = os.path.join(os.path.realpath(folder), "")
 
     def skip(entry: "os.DirEntry[str]") -> bool:
+        if entry.name == metadata.FILE and entry.is_dir():
+            metadata.read(os.path.dirname(entry.path))  # says so
         if not links_out and entry.is_symlink():
             target = os.path.realpath(entry.path)
             if os.path.exists(target) and not f"{target}/".startswith(real) and not real.startswith(f"{target}/"):

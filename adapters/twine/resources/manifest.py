@@ -159,9 +159,31 @@ class Manifest(Serialisable, Identifiable, Hashable, Metadata):
             raise InvalidInputException(msg)
         fields = ("path", "files", "id", "name", "tags", "labels", "recursive")
         given = {field: dataset[field] for field in fields if field in dataset}
-        return Dataset(**given, ignore_stored_metadata=ignore)
+        made = Dataset(**given, ignore_stored_metadata=ignore)
+        if given.get("path") is not None and made.is_of_files:
+            _refuse_outside(made, f"datasets.{key}")
+        return made
 
     def _calculate_hash(self) -> "str | None":
         from fairlead.adapters.twine.resources import hashing
 
         return hashing.hash_of_value(self.datasets)
+
+
+def _refuse_outside(dataset: Dataset, place: str) -> None:
+    """Raise `InvalidInputException` for a file that is said to be in a dataset's folder and leads out of it.
+
+    Also if the folder is not whole.
+    """
+    from fairlead.adapters.twine.manifests import leading_out
+    from fairlead.adapters.twine.resources import cloud, listing, metadata
+
+    locations = [location for file in dataset.files for location in (file.local_copy, file.cloud_path) if location]
+    for location in leading_out(sorted(locations), dataset.path):
+        msg = (
+            f"{place}: {location} leads out of the dataset {dataset.path}; leave the dataset's 'path' out, or move the "
+            "file into it"
+        )
+        raise InvalidInputException(msg)
+    if not cloud.is_url(dataset.path):
+        listing.refuse_unfinished(metadata.read(dataset.path), dataset.path)

@@ -62,7 +62,8 @@ def is_metadata(name: str) -> bool:
 def read(folder: str) -> "Records":
     """Return what a folder's file says: ``dataset`` and ``datafiles``, both empty if there is none.
 
-    A file that is not of the format is told in a warning, and taken for none.
+    A file that is not of the format is told in a warning, and taken for none. Raises `InvalidInputException` for a
+    folder of its name.
     """
     location = os.path.join(folder, FILE)
     try:
@@ -75,6 +76,9 @@ def read(folder: str) -> "Records":
                 text = stream.read()
     except (FileNotFoundError, NotADirectoryError):
         return {part: {} for part in NOTHING}
+    except IsADirectoryError as error:
+        msg = f"{location} is a folder, but its name is that of the file with metadata; rename or remove it"
+        raise InvalidInputException(msg) from error
     return parsed(text, location)
 
 
@@ -202,12 +206,19 @@ class Described(Labelable, Taggable, Serialisable, Identifiable, Hashable, Filte
                 if field == "id":
                     self._set_id(value)
                 elif field == "name":
-                    self._name = value
+                    self._name = _text(value)
                 else:
                     setattr(self, field, from_json(value) if isinstance(value, dict | list) else value)
             except (OctueSDKException, TypeError, ValueError) as error:
                 msg = f"{where}, '{field}': {error} Mend it there, or pass ignore_stored_metadata=True."
                 raise InvalidInputException(msg) from error
+
+
+def _text(value: object) -> "str | None":
+    if value is not None and not isinstance(value, str):
+        msg = f"{value!r} is not a text."
+        raise TypeError(msg)
+    return value
 
 
 def _is_empty(value: "Any") -> bool:

@@ -168,7 +168,7 @@ class Twine(contract.Twine):
 
         Raises:
             InvalidValuesJson: they are not JSON, or there are none.
-            InvalidValuesContents: one is not as it must be, missing, or not in the twine.
+            InvalidValuesContents: one is not as it must be, missing, not in the twine, or there are two of one key.
         """
         children: list[dict[str, Any]] = _data("children", _loaded("children", source, "children"))
         schema = compiled(published.schema("children"))
@@ -176,6 +176,11 @@ class Twine(contract.Twine):
             if schema.first_error(children):
                 _fail_schema("children", schema, children, problems)
             _fail(exceptions.InvalidValuesContents, problems[0].found, problems)
+        keys = [child["key"] for child in children]
+        if twice := next((key for key in keys if keys.count(key) > 1), None):
+            found = f"Children with the key {twice!r} stand {keys.count(twice)} times"
+            problem = Problem(f"children.{twice}", found, "one child for each key", "Give each a key of its own.")
+            _fail(exceptions.InvalidValuesContents, found, [problem])
         return children
 
     def validate_credentials(

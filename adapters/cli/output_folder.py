@@ -8,12 +8,14 @@ in the manifest are relative to it: the folder can be moved, and its manifest be
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from fairlead.adapters import storage
 from fairlead.adapters.errors import InputInvalid, Problem
+from fairlead.adapters.twine.manifests import plain_url
 
 if TYPE_CHECKING:
     from fairlead.adapters.perform import Outcome
@@ -31,7 +33,7 @@ def write_outputs(outcome: Outcome, folder: Path) -> list[str]:
     outputs = dict(outcome.outputs)
     datasets: Mapping[str, Any] = {}
     if "output_manifest" in outputs:
-        outputs["output_manifest"] = _relative(outputs["output_manifest"])
+        outputs["output_manifest"] = _relative(outputs["output_manifest"], (file.name for file in outcome.files))
         datasets = outputs["output_manifest"]["datasets"]
     for key in datasets:
         (folder / key).mkdir(parents=True, exist_ok=True)
@@ -48,14 +50,28 @@ def write_outputs(outcome: Outcome, folder: Path) -> list[str]:
     return sorted(present - {file.name for file in outcome.files})
 
 
-def _relative(manifest: Mapping[str, Any]) -> dict[str, Any]:
+def _relative(manifest: Mapping[str, Any], files: Iterable[str]) -> dict[str, Any]:
     """Return a manifest with each dataset's key as its path, and each file's name in the dataset as the file's."""
-    datasets = {
-        key: dataset
-        | {
+    names = list(files)
+    datasets = {}
+    for key, dataset in manifest["datasets"].items():
+        own = {name.removeprefix(f"{key}/") for name in names if name.startswith(f"{key}/")}
+        paths = [_unsigned(file["path"]) for file in dataset["files"]]
+        root = _root(paths, own)
+        datasets[key] = dataset | {
             "path": key,
-            "files": [file | {"path": file["path"].removeprefix(f"{dataset['path']}/")} for file in dataset["files"]],
+            "files": [
+                file | {"path": path.removeprefix(root)} for file, path in zip(dataset["files"], paths, strict=True)
+            ],
         }
-        for key, dataset in manifest["datasets"].items()
-    }
     return dict(manifest) | {"datasets": datasets}
+
+
+def _unsigned(path: str) -> str:
+    return unquote(plain_url(path)) if path.startswith(("http://", "https://")) else path
+
+
+def _root(paths: Sequence[str], names: Collection[str]) -> str:
+    """Return what precedes files' names in their paths. A dataset's own path may be a signed URL of another form."""
+    roots = (path.removesuffix(name) for path in paths[:1] for name in names if path.endswith(f"/{name}"))
+    return next((root for root in roots if {path.removeprefix(root) for path in paths} == set(names)), "")

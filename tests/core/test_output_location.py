@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from fairlead.adapters import storage
+from fairlead.adapters.cli.output_folder import write_outputs
 from fairlead.adapters.errors import InputInvalid, OutputInvalid
 from fairlead.adapters.twine import Dataset, TwineApp
 
@@ -110,6 +111,24 @@ def test_signed_urls_let_anybody_read_and_are_new_each_time(app, run, cloud_stor
         listed = json.loads(read(rose(outcome)["path"]))
         assert [read(url) for url in listed["files"]] == [b"1"]
     assert [file.name for file in Dataset(rose(outcomes[1])["path"]).files] == ["north.csv"]
+
+
+@pytest.mark.slow
+def test_a_folder_of_outputs_is_whole_also_if_the_manifest_has_signed_urls(make_app, run, cloud_store, tmp_path):
+    source = (
+        WRITE
+        + """
+        import os
+        os.mkdir(rose.path + "/rose")
+        open(rose.path + "/rose/north.csv", "w").close()
+    """
+    )
+    unit = TwineApp(make_app(source, FILES), output_location=cloud_store.url, use_signed_urls_for_output_datasets=True)
+    write_outputs(run(unit, input_values=1), tmp_path / "out")
+    dataset = json.loads((tmp_path / "out/output_manifest.json").read_text())["datasets"]["rose"]
+    assert dataset["path"] == "rose"
+    assert [file["path"] for file in dataset["files"]] == ["north.csv", "rose/north.csv"]
+    assert (tmp_path / "out/rose/rose/north.csv").is_file()
 
 
 @pytest.mark.slow

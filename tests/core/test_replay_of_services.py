@@ -97,6 +97,20 @@ def test_a_service_is_replayed_with_all_that_it_imports(bundle, capsys, monkeypa
     assert "source    as then" in told
 
 
+def test_a_contract_that_is_not_where_the_source_is_goes_along(service, request, capsys, monkeypatch):
+    (service / "twine.json").rename(service.parent / "contract.json")
+    configuration = service / "octue.yaml"
+    configuration.write_text(
+        configuration.read_text().replace("twine_path: twine.json", "twine_path: ../contract.json")
+    )
+    bundle = request.getfixturevalue("bundle")
+    (service.parent / "contract.json").unlink()
+    monkeypatch.setenv("LICENCE_KEY", "another-licence")
+    code, told = replay(capsys, bundle)
+    assert code == 4
+    assert "It fails in the same way as the recorded run." in told
+
+
 def test_what_only_a_file_beside_the_app_holds_is_not_in_it(bundle, capsys):
     kept = b"".join(storage.read_bytes(f"{bundle}/{name}") for name in storage.walk(bundle))
     assert b"s3cret" not in kept

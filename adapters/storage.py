@@ -143,6 +143,11 @@ def refuse_secrets(location: str, where: str) -> None:
         raise InputInvalid(Problem(where, found, "an address without credentials", remedy))
 
 
+def plain_url(location: str) -> str:
+    """Return a web address without its query and fragment, which may hold a signature; any other location as it is."""
+    return re.split(r"[?#]", location, maxsplit=1)[0] if location.startswith(("http://", "https://")) else location
+
+
 def exists(location: str) -> bool:
     """Tell whether a file or folder is there."""
     if is_local(location):

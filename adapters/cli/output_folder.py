@@ -15,7 +15,6 @@ from urllib.parse import unquote
 
 from fairlead.adapters import storage
 from fairlead.adapters.errors import InputInvalid, Problem
-from fairlead.adapters.twine.manifests import plain_url
 
 if TYPE_CHECKING:
     from fairlead.adapters.perform import Outcome
@@ -68,7 +67,7 @@ def _relative(manifest: Mapping[str, Any], files: Iterable[str]) -> dict[str, An
 
 
 def _unsigned(path: str) -> str:
-    return unquote(plain_url(path)) if path.startswith(("http://", "https://")) else path
+    return unquote(storage.plain_url(path)) if path.startswith(("http://", "https://")) else path
 
 
 def _root(paths: Sequence[str], names: Collection[str]) -> str:

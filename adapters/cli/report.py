@@ -21,10 +21,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from fairlead.adapters import storage
 from fairlead.adapters.cli.terminal import printable
 from fairlead.adapters.errors import ContractError, FairleadError, Problem, RunFailed
 from fairlead.adapters.presentation import duration, is_table, size
-from fairlead.adapters.twine.manifests import plain_url
 
 if TYPE_CHECKING:
     from fairlead.adapters.cli.validation import Contract
@@ -71,7 +71,7 @@ def _delivered(outcome: Outcome) -> dict[str, str]:
     datasets = outcome.outputs.get("output_manifest", {}).get("datasets", {})
     kept = {file.location.removesuffix(file.name.partition("/")[2]).rstrip("/") for file in outcome.files}
     return {
-        key: plain_url(dataset["path"])  # without the signature, which is not for every log of a terminal
+        key: storage.plain_url(dataset["path"])  # without the signature, which is not for every log of a terminal
         for key, dataset in datasets.items()
         if dataset["files"] and dataset["path"] not in kept
     }

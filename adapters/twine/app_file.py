@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from fairlead.adapters.errors import AppInvalid, Problem
-from fairlead.adapters.twine.worker import check_entry_points
+from fairlead.adapters.twine.entry_points import check_entry_points
 
 _FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 _GLOBAL = re.compile(rb"^\s*global\s", re.MULTILINE)

@@ -28,7 +28,6 @@ from fairlead.adapters.fingerprint import source_files
 from fairlead.adapters.twine.configuration import locate_app
 from fairlead.adapters.twine.contract import MANIFEST_STRANDS
 from fairlead.adapters.twine.encoding import to_json
-from fairlead.adapters.twine.manifests import plain_url
 from fairlead.adapters.twine.sources import load_json
 from fairlead.adapters.twine.unit import INPUT_STRANDS, TwineApp, TwineWork, environment_files
 from fairlead.adapters.unit import Description, Produced
@@ -173,10 +172,10 @@ def _referenced(dataset: Mapping[str, Any], place: str, unsigned: list[str]) -> 
     """Return a bound dataset with addresses that hold no signature, and list in ``unsigned`` where one was."""
     plain: dict[str, Any] = {
         **dataset,
-        "files": [file | {"path": plain_url(file["path"])} for file in dataset["files"]],
+        "files": [file | {"path": storage.plain_url(file["path"])} for file in dataset["files"]],
     }
     if dataset["path"]:
-        plain["path"] = plain_url(dataset["path"])
+        plain["path"] = storage.plain_url(dataset["path"])
     if plain != dataset:
         unsigned.append(place)
     return plain

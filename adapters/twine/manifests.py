@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import posixpath
-import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -133,7 +132,9 @@ def _bind_dataset(
         if isinstance(digest, str):
             file["digest"] = digest
             continue
-        found = f"cannot read {plain_url(file['path'])}: {getattr(digest, 'strerror', None) or 'it is not there'}"
+        found = (
+            f"cannot read {storage.plain_url(file['path'])}: {getattr(digest, 'strerror', None) or 'it is not there'}"
+        )
         remedy = "Check the path and its permissions."
         problems.append(Problem(f"{place}, file '{file['name']}'", found, "a file", remedy))
     described = {**dataset, **stored}
@@ -253,7 +254,7 @@ def _listing(folder: str | None, place: str, problems: list[Problem]) -> tuple[M
     except InvalidInputException as error:
         problems.append(Problem(place, str(error), "a dataset", ""))
         return {}, []
-    where = f"{plain_url(folder)}/{metadata.FILE}"
+    where = f"{storage.plain_url(folder)}/{metadata.FILE}"
     problems += _description_problems(stored, f"{where}, dataset")
     files: list[dict[str, Any]] = []
     for name, location, record, _ in listed:
@@ -289,7 +290,7 @@ def _file(
         if not storage.is_local(below) or os.path.exists(below):
             location = below
     prefix = _prefix(folder or "")
-    plain = plain_url(location)
+    plain = storage.plain_url(location)
     inside = folder is not None and plain.startswith(prefix)
     if folder is not None and _leads_out(location, prefix, folders, inside=inside):
         remedy = "Leave the dataset's 'path' out, or move the file into it."
@@ -317,7 +318,7 @@ def _leads_out(location: str, prefix: str, folders: _Folders, *, inside: bool) -
 
     A file in a store may stand in for one of a local folder. What is not there is told by who wants to read it.
     """
-    if ".." in plain_url(location).split("/"):
+    if ".." in storage.plain_url(location).split("/"):
         return True
     if not storage.is_local(location):
         return not inside and not storage.is_local(prefix)
@@ -332,13 +333,13 @@ def leading_out(locations: Iterable[str], folder: str) -> list[str]:
     return [
         location
         for location in locations
-        if _leads_out(location, prefix, folders, inside=plain_url(location).startswith(prefix))
+        if _leads_out(location, prefix, folders, inside=storage.plain_url(location).startswith(prefix))
     ]
 
 
 def _prefix(folder: str) -> str:
     """Return how the locations of the files in a dataset begin."""
-    return plain_url(folder).partition(f"/{listing.SIGNED}/")[0].rstrip("/") + "/"
+    return storage.plain_url(folder).partition(f"/{listing.SIGNED}/")[0].rstrip("/") + "/"
 
 
 def _description_problems(given: Mapping[str, Any], place: str) -> list[Problem]:
@@ -398,11 +399,6 @@ def _description(given: Mapping[str, Any], place: str) -> dict[str, Any]:
         "tags": to_json(dict(tags), f"{place}.tags") if isinstance(tags, Mapping) else {},
         "labels": sorted(str(label) for label in labels) if isinstance(labels, list | tuple | set | frozenset) else [],
     }
-
-
-def plain_url(location: str) -> str:
-    """Return a web address without its query and fragment, which may hold a signature; any other location as it is."""
-    return re.split(r"[?#]", location, maxsplit=1)[0] if location.startswith(("http://", "https://")) else location
 
 
 def _absolute(location: str | os.PathLike[str], base: Path | None) -> str:

@@ -27,11 +27,12 @@ from fairlead.adapters.isolation.process_state import preserved
 from fairlead.adapters.twine.analysis import VALUES_STRANDS, Analysis
 from fairlead.adapters.twine.children import Child
 from fairlead.adapters.twine.configuration import ServiceConfiguration, locate_app
+from fairlead.adapters.twine.entry_points import entry_point
 from fairlead.adapters.twine.resources import Dataset, Manifest
 from fairlead.adapters.twine.run_record import RunRecord
 from fairlead.adapters.twine.twined import Twine, exceptions
 from fairlead.adapters.twine.unit import bind_strand
-from fairlead.adapters.twine.worker import entry_point, perform_analysis
+from fairlead.adapters.twine.worker import perform_analysis
 
 App = Callable[[Analysis], object]
 _RUN_IDS = uuid.UUID("6f1b7f5e-7d3c-5f0e-9f60-0d8b3c2b7a11")

@@ -8,6 +8,7 @@ import os
 
 from fairlead.adapters import compat, events
 from fairlead.adapters.twine.analysis import Analysis, contract_error
+from fairlead.adapters.twine.entry_points import entry_point
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,33 +63,6 @@ def perform_analysis(entry: "Callable[[Analysis], object]", analysis: "Analysis"
         answer.close()  # type: ignore[attr-defined]
         found = f"'run' is a {type(answer).__name__}, none of whose lines has run"
         raise AppInvalid(Problem(f"{where}/app.py", found, "a plain function", "Drop its async or yield."))
-
-
-def entry_point(names: "Mapping[str, Any]", where: str) -> "Callable[[Analysis], object]":
-    """Return what runs an app, from the names that its ``app.py`` defines; raises `AppInvalid` unless there is one."""
-    function, cls = names.get("run"), names.get("App")
-    here = names.get("__name__")
-    if isinstance(cls, type) and cls.__module__ == here and getattr(function, "__module__", here) != here:
-        function = None  # it is imported, for a use of its own, as that of ``subprocess`` may be
-    check_entry_points(function=callable(function), cls=isinstance(cls, type), where=where)
-    if callable(function):
-        return function  # type: ignore[no-any-return]  # whatever the app defines
-    return lambda analysis: cls(analysis).run()  # type: ignore[misc]  # checked above
-
-
-def check_entry_points(*, function: bool, cls: bool, where: str) -> None:
-    """Raise `AppInvalid` unless an app has one of the two: a function ``run`` or a class ``App``."""
-    if function != cls:
-        return
-    from fairlead.adapters.errors import AppInvalid, Problem
-
-    if function:
-        found = "has both a function 'run' and a class 'App'"
-        remedy = "Keep the one that is the app, and rename the other."
-    else:
-        found = "has neither a function 'run' nor a class 'App'"
-        remedy = "Define 'def run(analysis):', or 'class App' with '__init__(self, analysis)' and 'run(self)'."
-    raise AppInvalid(Problem(f"{where}/app.py", found, "exactly one of the two", remedy))
 
 
 def set_credentials(files: "list[str]") -> None:

@@ -224,13 +224,15 @@ def look_up_address(address: str) -> "StoredObject":
     """
     import urllib.request
 
-    from fairlead.adapters.twine.manifests import plain_url
+    from fairlead.adapters import storage
 
     try:
         with urllib.request.urlopen(address, timeout=60) as answer:  # noqa: S310 (a web address)
             headers = {name.lower(): value for name, value in answer.headers.items()}
     except OSError as error:
-        msg = f"{plain_url(address)}, a file of a signed dataset, cannot be read: {error}; sign the dataset again"
+        msg = (
+            f"{storage.plain_url(address)}, a file of a signed dataset, cannot be read: {error}; sign the dataset again"
+        )
         raise InvalidInputException(msg) from error
     checksum = re.search(r"crc32c=([^,]+)", headers.get("x-goog-hash", ""))
     facts = {

@@ -191,7 +191,6 @@ def _signed(address: str) -> "tuple[Record, list[Listed]]":
     from urllib.parse import unquote
 
     from fairlead.adapters import storage
-    from fairlead.adapters.twine.manifests import plain_url
     from fairlead.adapters.twine.resources import cloud
 
     try:
@@ -201,15 +200,15 @@ def _signed(address: str) -> "tuple[Record, list[Listed]]":
         known = described if isinstance(described, dict) else {}
         wrong = [file for file in files if not str(file).startswith(("http://", "https://"))]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        msg = f"{plain_url(address)} is no signed dataset, which is an object with 'files'"
+        msg = f"{storage.plain_url(address)} is no signed dataset, which is an object with 'files'"
         raise InvalidInputException(msg) from error
     if wrong:
-        msg = f"the signed dataset {plain_url(address)} names {wrong[0]!r}, which is no web address"
+        msg = f"the signed dataset {storage.plain_url(address)} names {wrong[0]!r}, which is no web address"
         raise InvalidInputException(msg)
-    root = unquote(plain_url(address)).partition(f"/{SIGNED}/")[0] + "/"
+    root = unquote(storage.plain_url(address)).partition(f"/{SIGNED}/")[0] + "/"
     listed: list[Listed] = []
     for file in files:
-        plain = unquote(plain_url(file))
+        plain = unquote(storage.plain_url(file))
         name = plain.removeprefix(root) if plain.startswith(root) else plain.rpartition("/")[2]
         cloud.refuse_escape(name, root)
         listed.append((name, file, metadata.record_in(known, name), None))

@@ -5,11 +5,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from fairlead.adapters.twine.analysis import Analysis
 
+def entry_point(names: "Mapping[str, Any]", where: str) -> "Callable[[Any], object]":
+    """Return what runs an app on its analysis, from the names in its ``app.py``.
 
-def entry_point(names: "Mapping[str, Any]", where: str) -> "Callable[[Analysis], object]":
-    """Return what runs an app, from the names that its ``app.py`` defines; raises `AppInvalid` unless there is one."""
+    Raises `AppInvalid` unless there is exactly one.
+    """
     function, cls = names.get("run"), names.get("App")
     here = names.get("__name__")
     if isinstance(cls, type) and cls.__module__ == here and getattr(function, "__module__", here) != here:

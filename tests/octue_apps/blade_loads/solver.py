@@ -5,7 +5,7 @@ import sys
 
 with open(sys.argv[1]) as stream:
     case = json.load(stream)
-print(f"{len(case['forces'])} elements")
+print(f"{len(case['forces'])} elements", flush=True)
 print("converged", file=sys.stderr)
 moment = sum(force * radius for force, radius in zip(case["forces"], case["radii"], strict=True))
 with open(sys.argv[2], "w") as stream:

@@ -8,6 +8,7 @@ imports anything.
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import symtable
 from collections.abc import Iterator
@@ -26,10 +27,20 @@ def check_source(path: Path, app: str) -> None:
     """See, without running it, that ``app.py`` is Python and defines exactly one entry point, which can be called."""
     try:
         source = path.read_bytes()
-        table = symtable.symtable(source, str(path), "exec")  # type: ignore[arg-type]  # bytes have an encoding of their own
     except OSError as error:
         found = f"cannot be read: {error.strerror}"
         raise AppInvalid(Problem(f"{app}/app.py", found, "a readable file", "Make it readable.")) from error
+    _check(source, str(path), app)
+
+
+@functools.lru_cache(maxsize=32)
+def _check(source: bytes, path: str, app: str) -> None:
+    """Check a source; the same again, as in a run after the look into the cache, costs nothing."""
+    try:
+        table = symtable.symtable(source, path, "exec")  # type: ignore[arg-type]  # bytes have an encoding of their own
+        tree = ast.parse(source, path)
+    except RecursionError:  # it is Python all the same
+        return
     except (SyntaxError, ValueError) as error:
         place = f" at line {error.lineno}" if isinstance(error, SyntaxError) else ""
         found = f"is not Python: {getattr(error, 'msg', None) or error}{place}"
@@ -37,15 +48,16 @@ def check_source(path: Path, app: str) -> None:
     if _STAR_IMPORT.search(source):
         return  # what a star brings is known only when the app is loaded, and checked then
     own = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned()}
-    imported = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_imported()} - _for_types_only(source)
+    imported = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_imported()} - _for_types_only(tree)
     function = "run" in own or ("run" in imported and "App" not in own)  # such as that of ``subprocess``
     check_entry_points(function=function, cls="App" in own | imported, where=app)
-    _check_signatures(source, path, app)
+    if not _GLOBAL.search(source):  # what a function does to the module's names is not followed
+        _check_signatures(tree.body, app)
 
 
-def _for_types_only(source: bytes) -> set[str]:
+def _for_types_only(tree: ast.Module) -> set[str]:
     """Return the names that are imported for type checkers alone."""
-    blocks = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.If)]
+    blocks = [node for node in ast.walk(tree) if isinstance(node, ast.If)]
     imports = [
         statement
         for block in blocks
@@ -56,14 +68,8 @@ def _for_types_only(source: bytes) -> set[str]:
     return {alias.asname or alias.name for statement in imports for alias in statement.names}
 
 
-def _check_signatures(source: bytes, path: Path, app: str) -> None:
+def _check_signatures(body: list[ast.stmt], app: str) -> None:
     """See that an entry point takes what it is given, if its definition is all that can be meant by its name."""
-    if _GLOBAL.search(source):
-        return  # what a function does to the module's names is not followed
-    try:
-        body = ast.parse(source, path).body
-    except RecursionError:  # it is Python all the same
-        return
     run, cls = _definition("run", body), _definition("App", body)
     if isinstance(run, _FUNCTION) and not _takes(run, 1):
         _refuse(app, "the function 'run' cannot be called with the analysis alone", "Define 'def run(analysis):'.", run)

@@ -12,14 +12,15 @@ import re
 import threading
 
 from fairlead.adapters.twine.exceptions import InvalidInputException
-from fairlead.adapters.twine.resources.label import LabelSet
-from fairlead.adapters.twine.resources.tag import TagDict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Iterable, Mapping
     from typing import Any, ClassVar, Self
+
+    from fairlead.adapters.twine.resources.label import LabelSet
+    from fairlead.adapters.twine.resources.tag import TagDict
 
 _CANONICAL = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MAKING = threading.Lock()
@@ -111,15 +112,19 @@ class Labelable:
             self.labels = labels
 
     @property
-    def labels(self) -> LabelSet:
+    def labels(self) -> "LabelSet":
         """The labels; assigning replaces all of them."""
         if self._labels is None:
+            from fairlead.adapters.twine.resources.label import LabelSet
+
             with _MAKING:
                 self._labels = LabelSet() if self._labels is None else self._labels
         return self._labels
 
     @labels.setter
     def labels(self, labels: "Iterable[str] | None") -> None:
+        from fairlead.adapters.twine.resources.label import LabelSet
+
         self._labels = LabelSet(labels)
 
     def add_labels(self, *args: str) -> None:
@@ -139,15 +144,19 @@ class Taggable:
             self.tags = tags
 
     @property
-    def tags(self) -> TagDict:
+    def tags(self) -> "TagDict":
         """The tags by name; assigning replaces all of them."""
         if self._tags is None:
+            from fairlead.adapters.twine.resources.tag import TagDict
+
             with _MAKING:
                 self._tags = TagDict() if self._tags is None else self._tags
         return self._tags
 
     @tags.setter
     def tags(self, tags: "Mapping[str, Any] | None") -> None:
+        from fairlead.adapters.twine.resources.tag import TagDict
+
         self._tags = TagDict(tags)
 
     def add_tags(self, tags: "Mapping[str, Any] | None" = None, **kwargs: "Any") -> None:

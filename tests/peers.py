@@ -16,14 +16,14 @@ from typing import Any
 
 import pytest
 
-from tests.stores import PEERS, needs
+from tests.stores import NEWEST, PEERS, needs
 
 
 class Octue:
     """The real packages of an environment: ``octue("read_dataset", path=…)``."""
 
     def __init__(self, environment: Path, folder: Path) -> None:
-        python = needs(environment / "bin" / "python", "the environment of octue")
+        python = needs(environment / "bin" / "python", "octue")
         self._errors = folder / "errors"
         with self._errors.open("wb") as errors:
             self._process = subprocess.Popen(
@@ -69,6 +69,5 @@ def octue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Octue]:
 @pytest.fixture(scope="session")
 def newest_octue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Octue]:
     """Octue 0.69.1."""
-    newest = PEERS.with_name(f"{PEERS.name}-newest")
-    with contextlib.closing(Octue(newest, tmp_path_factory.mktemp("newest-octue"))) as octue:
+    with contextlib.closing(Octue(NEWEST, tmp_path_factory.mktemp("newest-octue"))) as octue:
         yield octue

@@ -37,6 +37,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PEERS = Path(os.environ.get("FAIRLEAD_PEERS") or ROOT / ".venv-peers")
 """The environment of the servers and of the packages that fairlead is compared with."""
+NEWEST = PEERS.with_name(f"{PEERS.name}-newest")
+"""The environment of the newest of these packages."""
 LIMIT = 60.0
 """Seconds after which a server that has not said that it is ready is held not to start."""
 NOWHERE = os.devnull

@@ -89,7 +89,6 @@ print(bag.import_errors, sorted(bag.dags), sorted({{"numpy", "pandas", "prefect"
 def test_the_demo_runs_the_study_in_three_hosts_and_leaves_nothing_running(
     clone, environment, tmp_path, fresh, expected
 ):
-    pytest.importorskip("pvlib")
     shutil.rmtree(clone / "build", ignore_errors=True)
     done = subprocess.run(
         [sys.executable, clone / "dags" / "demo.py"],
@@ -117,7 +116,6 @@ def test_the_demo_runs_the_study_in_three_hosts_and_leaves_nothing_running(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 def test_a_demo_that_is_stopped_stops_what_it_has_started(clone, environment, number):
-    pytest.importorskip("pvlib")
     previous = signal.signal(signal.SIGINT, signal.default_int_handler)
     command = [sys.executable, clone / "dags" / "demo.py"]
     with subprocess.Popen(

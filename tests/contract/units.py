@@ -17,14 +17,14 @@ class Unit:
     input_values: dict[str, Any]
     configuration_values: dict[str, Any] | None = None
     datasets: dict[str, list[Path]] = field(default_factory=dict)
-    needs: tuple[str, ...] = ()
-    """Packages without which its tests are skipped."""
 
 
 def data_of(package: str, name: str) -> Path:
     """Return a file that a package brings along, without importing it."""
     spec = find_spec(package)
-    return Path(spec.origin).parent / "data" / name if spec and spec.origin else Path(name)
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "data" / name
 
 
 UNITS = {
@@ -44,6 +44,5 @@ UNITS = {
         input_values={"measurement_height": 10, "hub_height": 80, "roughness_length": 0.03, "sector_count": 12},
         configuration_values={"air_density_method": "measured"},
         datasets={"weather": [data_of("pvlib", "703165TY.csv")]},
-        needs=("matplotlib", "pandas", "pvlib", "scipy"),
     ),
 }

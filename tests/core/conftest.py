@@ -20,10 +20,12 @@ from hypothesis import HealthCheck, settings
 
 from fairlead.adapters import storage
 from fairlead.adapters.cache import ResultCache
+from fairlead.adapters.diagnostics import Diagnostics
 from fairlead.adapters.isolation import named
 from fairlead.adapters.perform import Outcome, perform
 from fairlead.adapters.testing import RecordingHost
 from fairlead.adapters.twine import TwineApp
+from fairlead.adapters.unit import Unit
 
 if TYPE_CHECKING:
     from fairlead.adapters.events import Event
@@ -136,16 +138,23 @@ def run(cache: ResultCache) -> Run:
     """Perform an app: ``run(folder, isolation="thread", input_values=…)``."""
 
     def run_app(
-        app: Path | TwineApp,
+        app: Path | Unit,
         *,
         isolation: Any = "process",
         host: RecordingHost | None = None,
         refresh: bool = False,
+        diagnostics: Diagnostics | None = None,
         **inputs: Any,
     ) -> Outcome:
-        unit = app if isinstance(app, TwineApp) else TwineApp(app)
-        chosen = named(isolation) if isinstance(isolation, str) else isolation
-        return perform(unit, inputs, host or RecordingHost(), cache=cache, isolation=chosen, refresh=refresh)
+        return perform(
+            TwineApp(app) if isinstance(app, str | os.PathLike) else app,
+            inputs,
+            host or RecordingHost(),
+            cache=cache,
+            isolation=named(isolation) if isinstance(isolation, str) else isolation,
+            refresh=refresh,
+            diagnostics=diagnostics,
+        )
 
     return run_app
 

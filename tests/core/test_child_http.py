@@ -12,6 +12,7 @@ import sys
 import threading
 from pathlib import Path
 
+import jinja2
 import pytest
 
 from fairlead.adapters.errors import Cancelled, InputInvalid
@@ -195,7 +196,6 @@ def test_a_dag_gets_values_as_they_are_and_its_template_hands_them_on(server, mo
     assert conf == {"input_values": value, "input_manifest": None}
     guide = (Path(__file__).parents[2] / "docs" / "how-to" / "ask-children.md").read_text()
     (template,) = re.findall(r'input_values="({{.*}})"', guide)
-    jinja2 = pytest.importorskip("jinja2")
     rendered = jinja2.Environment().from_string(template).render(dag_run={"conf": conf})
     work = TwineApp(make_app("def run(analysis): pass")).bind({"input_values": rendered})
     assert work.strands["input_values"] == value

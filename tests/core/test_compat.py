@@ -21,10 +21,9 @@ from fairlead.adapters.compat.finder import Finder
 from fairlead.adapters.errors import InputInvalid
 from fairlead.adapters.twine.octue_names import ABSENT, MODULES
 from fairlead.adapters.twine.resources.datafile import Datafile
+from tests.stores import NEWEST, PEERS, needs
 
 ROOT = Path(__file__).resolve().parents[2]
-PEERS = Path(os.environ.get("FAIRLEAD_PEERS", ROOT / ".venv-peers"))
-NEWEST = Path(f"{PEERS}-newest")
 COMMAND = ("-m", "fairlead.adapters.compat")
 
 Python = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -279,10 +278,9 @@ print(json.dumps(names))
 """
 
 
-@pytest.mark.parametrize("python", [PEERS / "bin" / "python", NEWEST / "bin" / "python"], ids=["0.38.1", "0.69.1"])
-def test_every_name_of_the_real_packages_is_served_or_told(python):
-    if not python.exists():
-        pytest.skip("the environment with the real packages is absent")
+@pytest.mark.parametrize("environment", [PEERS, NEWEST], ids=["0.38.1", "0.69.1"])
+def test_every_name_of_the_real_packages_is_served_or_told(environment):
+    python = needs(environment / "bin" / "python", "octue")
     done = subprocess.run([python, "-c", NAMES_OF], capture_output=True, text=True, check=True, cwd="/")
     real = json.loads(done.stdout)
     assert "Datafile" in real["octue.resources.datafile"]

@@ -12,11 +12,11 @@ import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import h5py
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -42,13 +42,6 @@ def path(tmp_path: Path) -> Path:
     path.parent.mkdir()
     path.write_text("1,2\n")
     return path
-
-
-@pytest.fixture
-def memory() -> Iterator[str]:
-    location = f"memory://{uuid.uuid4().hex}"
-    yield location
-    storage.remove(location)
 
 
 def stored(folder: Path) -> dict[str, Any]:
@@ -303,7 +296,6 @@ def test_a_write_that_fails_stores_nothing(path, memory):
 
 
 def test_hdf5_files_are_opened_by_h5py(tmp_path):
-    h5py = pytest.importorskip("h5py")
     with Datafile(tmp_path / "a.hdf5", mode="w") as (datafile, file):
         assert isinstance(file, h5py.File)
         file["speeds"] = [1.0, 2.0]

@@ -57,20 +57,13 @@ def failing(make_app) -> Path:
 
 
 @pytest.fixture
-def do(cache) -> Callable[..., Any]:
+def do(run) -> Callable[..., Any]:
     """Perform an app with diagnostics; a text is where they go."""
 
-    def perform_app(app, wish, *, isolation: Any = "thread", host=None, refresh=True, configuration=None, **inputs):
-        chosen = named(isolation) if isinstance(isolation, str) else isolation
-        return perform(
-            app if hasattr(app, "bind") else TwineApp(app, configuration_values=configuration),
-            inputs,
-            host or RecordingHost(),
-            cache=cache,
-            isolation=chosen,
-            refresh=refresh,
-            diagnostics=Diagnostics(wish) if isinstance(wish, str) else wish,
-        )
+    def perform_app(app, wish, *, isolation: Any = "thread", refresh=True, configuration=None, **rest):
+        unit = TwineApp(app, configuration_values=configuration) if isinstance(app, Path) else app
+        diagnostics = Diagnostics(wish) if isinstance(wish, str) else wish
+        return run(unit, isolation=isolation, refresh=refresh, diagnostics=diagnostics, **rest)
 
     return perform_app
 

@@ -9,15 +9,10 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("tests.stores")
-
 from fairlead.adapters import storage
 from fairlead.adapters.diagnostics import Diagnostics
 from fairlead.adapters.errors import AppRaised
-from fairlead.adapters.isolation import named
-from fairlead.adapters.perform import perform
 from fairlead.adapters.testing import RecordingHost
-from fairlead.adapters.twine import TwineApp
 
 FAIRLEAD = Path(sys.executable).parent / "fairlead"
 TWINE = {"input_manifest": {"datasets": {"weather": {}}}}
@@ -29,17 +24,14 @@ def run(analysis):
 
 
 @pytest.mark.slow
-def test_a_run_is_replayed_from_an_object_store_also_when_its_data_are_gone(make_app, cache, cloud_store, tmp_path):
+def test_a_run_is_replayed_from_an_object_store_also_when_its_data_are_gone(make_app, run, cloud_store, tmp_path):
     data, left = f"{cloud_store.url}/weather", f"{cloud_store.url}/left"
     storage.write_bytes(f"{data}/2019.csv", b"one")
     storage.write_bytes(f"{data}/north/2020.csv", b"two")
     with pytest.raises(AppRaised, match=r"\['one', 'two'\]") as caught:
-        perform(
-            TwineApp(make_app(SOURCE, TWINE)),
-            {"input_manifest": {"datasets": {"weather": data}}},
-            RecordingHost(),
-            cache=cache,
-            isolation=named("process"),
+        run(
+            make_app(SOURCE, TWINE),
+            input_manifest={"datasets": {"weather": data}},
             diagnostics=Diagnostics(left, copy_datasets=True),
         )
     url = caught.value.diagnostics
@@ -54,16 +46,14 @@ def test_a_run_is_replayed_from_an_object_store_also_when_its_data_are_gone(make
 
 
 @pytest.mark.slow
-def test_a_store_that_refuses_costs_the_bundle_and_not_the_error(make_app, cache, cloud_store):
+def test_a_store_that_refuses_costs_the_bundle_and_not_the_error(make_app, run, cloud_store):
     cloud_store.answer(lambda method, _path: None if method in {"GET", "HEAD"} else 403)
     host = RecordingHost()
     with pytest.raises(AppRaised, match="one") as caught:
-        perform(
-            TwineApp(make_app("def run(analysis):\n    raise ValueError('one')\n")),
-            {},
-            host,
-            cache=cache,
-            isolation=named("thread"),
+        run(
+            make_app("def run(analysis):\n    raise ValueError('one')\n"),
+            host=host,
+            isolation="thread",
             diagnostics=Diagnostics(f"{cloud_store.url}/left"),
         )
     assert caught.value.diagnostics is None

@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -24,8 +23,7 @@ from fairlead.adapters.twine.resources.filter_containers import FilterDict, Filt
 from fairlead.adapters.twine.resources.label import LabelSet
 from fairlead.adapters.twine.resources.mixins import Filterable
 from fairlead.adapters.twine.resources.tag import TagDict
-
-PEERS = Path(__file__).resolve().parents[2] / ".venv-peers/bin/python"
+from tests.stores import PEERS, needs
 
 
 class Thing(Filterable):
@@ -435,9 +433,9 @@ print(json.dumps(found))
 """
 
 
-@pytest.mark.skipif(not PEERS.exists(), reason="the environment with Octue's SDK is not set up")
 @pytest.mark.slow
 def test_octues_own_sdk_finds_the_same(tmp_path):
+    octues_python = needs(PEERS / "bin" / "python", "octue")
     names = sorted({name for _, name in CASES})
     (tmp_path / "names.json").write_text(json.dumps(names))
     (tmp_path / "compare.py").write_text(COMPARED)
@@ -450,7 +448,7 @@ def test_octues_own_sdk_finds_the_same(tmp_path):
                 check=True,
             ).stdout.splitlines()[-1]
         )
-        for python, which in ((PEERS, "octue"), (sys.executable, "ours"))
+        for python, which in ((octues_python, "octue"), (sys.executable, "ours"))
     )
     assert octue.keys() == ours.keys()
     differing = {case for case in octue if octue[case] != ours[case]}

@@ -6,8 +6,6 @@ import copy
 import inspect
 import json
 import pickle
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,13 +24,6 @@ def folder(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "a.csv").write_text("a")
     return folder
-
-
-@pytest.fixture
-def memory() -> Iterator[str]:
-    location = f"memory://{uuid.uuid4().hex}"
-    yield location
-    storage.remove(location)
 
 
 def test_the_arguments_stand_in_the_documents_order():

@@ -16,15 +16,16 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 import pytest
 
 from fairlead.adapters import compat, storage
 from fairlead.adapters.testing import RecordingHost
 from fairlead.adapters.twine import TwineApp
+from tests.stores import PEERS, needs
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ROOT / "tests" / "octue_apps"
-PEERS = Path(os.environ.get("FAIRLEAD_PEERS", ROOT / ".venv-peers"))
 NAMES = sorted(path.name for path in SERVICES.iterdir() if (path / "run.json").exists())
 OLDER = sorted({*NAMES} - {"farm_energy_newer"})
 """Services in the dialect of 0.38.1."""
@@ -143,18 +144,16 @@ def test_a_service_passes_its_own_tests(name, service):
 @pytest.fixture(scope="session")
 def real(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """How a program is run on the real SDK; this environment lends it numpy."""
-    if not (PEERS / "bin" / "python").exists():
-        pytest.skip("the environment with the real SDK is absent")
-    numpy = pytest.importorskip("numpy")
+    python = needs(PEERS / "bin" / "python", "octue")
     folder = tmp_path_factory.mktemp("real")
     packages = folder / "packages"
     packages.mkdir()
     for name in ("numpy", "numpy.libs"):
-        (packages / name).symlink_to(Path(numpy.__file__).parents[1] / name)
-    key = run_python(folder, "-c", KEY, python=PEERS / "bin" / "python")
+        (packages / name).symlink_to(Path(np.__file__).parents[1] / name)
+    key = run_python(folder, "-c", KEY, python=python)
     (folder / "key.json").write_text(key.stdout)
     return {
-        "python": PEERS / "bin" / "python",
+        "python": python,
         "GOOGLE_APPLICATION_CREDENTIALS": str(folder / "key.json"),
         "PYTHONPATH": str(packages),
         "PYTHONWARNINGS": "ignore",

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import os
-import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -14,7 +11,6 @@ from fairlead.adapters.twine.resources import hashing
 from fairlead.adapters.twine.resources.label import LabelSet
 from fairlead.adapters.twine.resources.mixins import Hashable
 
-PEERS = Path(__file__).resolve().parents[2] / ".venv-peers/bin/python"
 VALUES = [
     "",
     "a text",
@@ -118,20 +114,10 @@ class Shown:
         return self.text
 
 
-@pytest.mark.skipif(not PEERS.exists(), reason="the environment with Octue's SDK is not set up")
 @pytest.mark.slow
-def test_octues_own_sdk_gives_the_same_hashes():
-    program = """
-import json, sys
-from octue.resources import Datafile
-from octue.mixins import Hashable
-print(json.dumps([Hashable.hash_non_class_object(value) for value in json.load(sys.stdin)]))
-"""
-    done = subprocess.run([PEERS, "-c", program], input=json.dumps(VALUES), capture_output=True, text=True, check=True)
-    ours = [hashing.hash_of_value(value) for value in VALUES]
-    assert dict(zip(map(repr, VALUES), ours, strict=True)) == dict(
-        zip(map(repr, VALUES), json.loads(done.stdout.splitlines()[-1]), strict=True)
-    )
+def test_octues_own_sdk_gives_the_same_hashes(octue):
+    theirs = {repr(value): octue("hash_of", value=value) for value in VALUES}
+    assert {repr(value): hashing.hash_of_value(value) for value in VALUES} == theirs
 
 
 def test_a_date_counts_as_its_text():

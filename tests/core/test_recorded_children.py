@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("fairlead.adapters.twine.children.child")
-
 from fairlead.adapters.cli import main
 from fairlead.adapters.diagnostics import Diagnostics, fetch
 from fairlead.adapters.errors import AppRaised
@@ -48,13 +46,13 @@ SAID = "[10.0, 5.0, 3.3333333333333335, 'division by zero']"
 
 
 @pytest.fixture
-def bundle(make_app, notes, cache, tmp_path) -> str:
+def bundle(make_app, notes, run, tmp_path) -> str:
     """The diagnostics of an app that asked a child four times, and failed with the answers in its error."""
     parent, child = make_app(ASK, PARENT, name="parent"), make_app(ANSWER, CHILD, name="child")
     unit = TwineApp(parent, children={"loads": str(child), "unasked": str(child)})
     wish = Diagnostics(str(tmp_path / "bundles"))
     with pytest.raises(AppRaised) as caught:
-        perform(unit, {}, RecordingHost(), cache=cache, isolation=named("process"), diagnostics=wish)
+        run(unit, diagnostics=wish)
     assert caught.value.message == f"The app raised ValueError: {SAID}"
     assert (notes / "asked").read_text() == "xxxx"
     assert caught.value.diagnostics

@@ -21,9 +21,7 @@ from fairlead.adapters.cli.replay import compared
 from fairlead.adapters.diagnostics import Diagnostics
 from fairlead.adapters.errors import FairleadError
 from fairlead.adapters.isolation import ChildProcess
-from fairlead.adapters.perform import perform
 from fairlead.adapters.testing import RecordingHost
-from fairlead.adapters.twine import TwineApp
 
 FAIRLEAD = Path(sys.executable).parent / "fairlead"
 LIMIT = 30.0
@@ -61,21 +59,15 @@ def app(make_app) -> Path:
 
 
 @pytest.fixture
-def bundle(cache, tmp_path) -> Callable[..., str]:
+def bundle(run, tmp_path) -> Callable[..., str]:
     """Perform an app that fails, in a real child process, and return where its diagnostics are."""
 
     def make(folder: Path, *, url: str | None = None, limits: Mapping[str, Any] | None = None, **rest: Any) -> str:
         host = RecordingHost(run_id="dag/run/task", attempt=2, timeout=rest.pop("timeout", None))
         wish = Diagnostics(url or str(tmp_path / "bundles"), copy_datasets=rest.pop("copy_datasets", False))
+        isolation = ChildProcess(grace=0.5, **(limits or {}))
         with pytest.raises(FairleadError) as caught:
-            perform(
-                TwineApp(folder),
-                {"input_values": {"hours": 3}} | rest,
-                host,
-                cache=cache,
-                isolation=ChildProcess(grace=0.5, **(limits or {})),
-                diagnostics=wish,
-            )
+            run(folder, host=host, isolation=isolation, diagnostics=wish, **{"input_values": {"hours": 3}} | rest)
         assert caught.value.diagnostics
         return caught.value.diagnostics
 
@@ -163,19 +155,10 @@ def test_a_bundle_in_a_store_is_replayed_as_one_in_a_folder(app, bundle, root, c
     assert "It fails in the same way as the recorded run." in capsys.readouterr().err
 
 
-def test_a_run_in_a_thread_is_replayed_in_one(app, cache, tmp_path, replay):
-    from fairlead.adapters.isolation import InProcess
-
+def test_a_run_in_a_thread_is_replayed_in_one(app, run, tmp_path, replay):
     wish = Diagnostics(str(tmp_path / "b"))
     with pytest.raises(FairleadError) as caught:
-        perform(
-            TwineApp(app),
-            {"input_values": {"hours": 3}},
-            RecordingHost(),
-            cache=cache,
-            isolation=InProcess(),
-            diagnostics=wish,
-        )
+        run(app, input_values={"hours": 3}, isolation="thread", diagnostics=wish)
     assert "It fails in the same way" in replay(caught.value.diagnostics).stderr
 
 
@@ -199,17 +182,10 @@ def test_source_that_changed_while_it_ran_is_told(make_app, bundle, replay):
     assert "as it was at the end of the run; it changed while it ran" in done.stderr
 
 
-def test_inputs_that_were_refused_are_refused_again(app, cache, tmp_path, replay):
+def test_inputs_that_were_refused_are_refused_again(app, run, tmp_path, replay):
     always = Diagnostics(str(tmp_path / "left"), when="always")
     with pytest.raises(FairleadError) as caught:
-        perform(
-            TwineApp(app),
-            {"input_values": {}, "input_manifest": {"datasets": {"weather": "nowhere"}}},
-            RecordingHost(),
-            cache=cache,
-            isolation=ChildProcess(),
-            diagnostics=always,
-        )
+        run(app, input_values={}, input_manifest={"datasets": {"weather": "nowhere"}}, diagnostics=always)
     done = replay(caught.value.diagnostics)
     assert done.returncode == 3
     assert "It fails in the same way" in done.stderr

@@ -8,16 +8,10 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("fairlead.adapters.twine.configuration")
-
 from fairlead.adapters import storage
 from fairlead.adapters.cli import main
 from fairlead.adapters.diagnostics import Diagnostics
 from fairlead.adapters.errors import AppRaised
-from fairlead.adapters.isolation import named
-from fairlead.adapters.perform import perform
-from fairlead.adapters.testing import RecordingHost
-from fairlead.adapters.twine import TwineApp
 
 TWINE: dict[str, Any] = {
     "configuration_values_schema": {"type": "object"},
@@ -66,16 +60,9 @@ services:
 
 
 @pytest.fixture
-def bundle(service, cache, tmp_path) -> str:
+def bundle(service, run, tmp_path) -> str:
     with pytest.raises(AppRaised, match="too many") as caught:
-        perform(
-            TwineApp(service),
-            {"input_values": {"n": 5}},
-            RecordingHost(),
-            cache=cache,
-            isolation=named("process"),
-            diagnostics=Diagnostics(str(tmp_path / "left")),
-        )
+        run(service, input_values={"n": 5}, diagnostics=Diagnostics(str(tmp_path / "left")))
     assert caught.value.diagnostics
     return caught.value.diagnostics
 
@@ -136,17 +123,10 @@ def test_credentials_are_also_read_from_a_file(service, bundle, capsys, tmp_path
     assert "It fails in the same way as the recorded run." in told
 
 
-def test_of_two_files_the_value_that_the_app_gets_is_not_in_it(service, cache, tmp_path):
+def test_of_two_files_the_value_that_the_app_gets_is_not_in_it(service, run, tmp_path):
     (service / "source" / ".env").write_text("LICENCE_KEY=nearer-licence\n")
     with pytest.raises(AppRaised) as caught:
-        perform(
-            TwineApp(service),
-            {"input_values": {"n": 5}},
-            RecordingHost(),
-            cache=cache,
-            isolation=named("process"),
-            diagnostics=Diagnostics(str(tmp_path / "left")),
-        )
+        run(service, input_values={"n": 5}, diagnostics=Diagnostics(str(tmp_path / "left")))
     assert b"licence <LICENCE_KEY>" in storage.read_bytes(f"{caught.value.diagnostics}/events.ndjson")
 
 

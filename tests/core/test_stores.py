@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
-import subprocess
 import threading
 import urllib.error
 import urllib.request
@@ -23,7 +21,6 @@ from fairlead.adapters.twine.exceptions import CloudStorageBucketNotFound, Inval
 from fairlead.adapters.twine.manifests import bind_manifest
 from fairlead.adapters.twine.resources import cloud, transfer
 
-PEERS = Path(os.environ.get("FAIRLEAD_PEERS") or Path(__file__).resolve().parents[2] / ".venv-peers")
 COUNT = 20
 """How many files a dataset has here: enough that what is asked once for a dataset does not count."""
 
@@ -134,6 +131,18 @@ def _later(store: Any, target: str) -> None:
     raise AssertionError(f"the clock of {store.url} stands still")
 
 
+def _described_later(store: Any, folder: Path) -> str:
+    """Upload a dataset, change the metadata of its first object by itself, and return the dataset's URL."""
+    target = f"{store.url}/met"
+    Dataset(folder).upload(target)
+    _later(store, target)
+    one = Datafile(f"{target}/00.csv")
+    assert one.tags == {"number": 0}
+    one.tags["number"] = 1000
+    one.update_metadata()
+    return target
+
+
 def test_files_that_a_manifest_names_in_a_store_have_what_is_stored_about_them(cloud_store, folder):
     target = f"{cloud_store.url}/met"
     Dataset(folder).upload(target)
@@ -166,13 +175,7 @@ def test_a_folder_in_a_store_is_bound_with_what_is_stored_about_it(cloud_store, 
 @pytest.mark.parametrize("kind", ["s3_moto", "gcs_store"])  # s3rver keeps the time of an object that it changes
 def test_metadata_of_an_object_that_are_changed_later_are_those_of_the_file(kind, request, folder):
     store = request.getfixturevalue(kind)
-    target = f"{store.url}/met"
-    Dataset(folder).upload(target)
-    _later(store, target)
-    one = Datafile(f"{target}/00.csv")
-    assert one.tags == {"number": 0}
-    one.tags["number"] = 1000
-    one.update_metadata()
+    target = _described_later(store, folder)
     assert Datafile(f"{target}/00.csv").tags == {"number": 1000}
     assert Dataset(target).files.one(name="00.csv").tags == {"number": 1000}
     assert storage.read_bytes(f"{target}/00.csv") == b"x"
@@ -286,42 +289,6 @@ def test_a_bucket_that_is_not_there_is_named(cloud_store):
         Dataset(url)
     with pytest.raises(CloudStorageBucketNotFound, match="that-nobody-made"):
         Datafile(__file__).upload(f"{url}/a.csv")
-
-
-OCTUE = """
-import json, sys, warnings
-warnings.simplefilter("ignore")
-from octue.resources import Dataset
-
-def told(dataset):
-    files = sorted((file.name, file.id, file.tags["number"], file.hash_value) for file in dataset.files)
-    return {"id": dataset.id, "tags": dict(dataset.tags), "hash": dataset.hash_value, "files": files}
-
-ours = Dataset(sys.argv[1], recursive=True)
-theirs = Dataset(sys.argv[2], recursive=True)
-theirs.upload(sys.argv[3])
-print(json.dumps([told(ours), told(theirs)]))
-"""
-
-
-@pytest.mark.slow
-def test_octue_reads_what_we_store_and_we_read_what_it_stores(gcs_store, folder):
-    python = PEERS / "bin" / "python"
-    if not python.exists():
-        pytest.skip("octue is not there: make setup puts it into .venv-peers, if the registries can be reached")
-    Dataset(folder).upload(f"{gcs_store.url}/ours")
-    command = [python, "-c", OCTUE, f"{gcs_store.url}/ours", folder, f"{gcs_store.url}/theirs"]
-    bare = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env=bare)
-    here = Dataset(folder)
-    expected = {
-        "id": here.id,
-        "tags": here.tags,
-        "hash": here.hash_value,
-        "files": [[file.name, file.id, file.tags["number"], file.hash_value] for file in here],
-    }
-    assert json.loads(done.stdout) == [expected, expected]
-    assert described(Dataset(f"{gcs_store.url}/theirs")) == described(here)
 
 
 # Signed addresses
@@ -477,12 +444,7 @@ def test_a_local_copy_that_is_the_same_is_not_fetched(s3_store, folder):
 @pytest.mark.parametrize("kind", ["s3_moto", "gcs_store"])  # s3rver keeps the time of an object that it changes
 def test_a_dataset_that_is_described_anew_does_not_hide_what_is_newer(kind, request, folder):
     store = request.getfixturevalue(kind)
-    target = f"{store.url}/met"
-    Dataset(folder).upload(target)
-    _later(store, target)
-    one = Datafile(f"{target}/00.csv")
-    one.tags["number"] = 1000
-    one.update_metadata()
+    target = _described_later(store, folder)
     dataset = Dataset(target)
     dataset.tags["site"] = "south"
     dataset.update_metadata()

@@ -20,11 +20,11 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import jsonschema
+import PIL.Image
+import pvlib
 import pytest
-
-scipy_stats = pytest.importorskip("scipy.stats")
-scipy_optimize = pytest.importorskip("scipy.optimize")
-pvlib = pytest.importorskip("pvlib")
+import scipy.optimize
+import scipy.stats
 
 APP = Path(__file__).parents[2] / "dags" / "apps" / "wind_resource"
 SAND_POINT = Path(pvlib.__file__).parent / "data" / "703165TY.csv"
@@ -155,9 +155,9 @@ def scipy_weibull(speeds: list[float]) -> tuple[float, float]:
     """Return A and k from scipy's own fit, with its optimiser run to the end."""
 
     def optimizer(function, start, args=(), disp=0):
-        return scipy_optimize.fmin(function, start, args=args, disp=disp, xtol=1e-10, ftol=1e-12, maxiter=10_000)
+        return scipy.optimize.fmin(function, start, args=args, disp=disp, xtol=1e-10, ftol=1e-12, maxiter=10_000)
 
-    shape, location, scale = scipy_stats.weibull_min.fit(speeds, floc=0, optimizer=optimizer)
+    shape, location, scale = scipy.stats.weibull_min.fit(speeds, floc=0, optimizer=optimizer)
     assert location == 0
     return scale, shape
 
@@ -478,9 +478,8 @@ def test_the_table_is_a_direct_count(study, sectors, hub_height):
 
 @pytest.mark.parametrize("sectors", [4, 12, 36])
 def test_the_chart_is_an_image_with_something_on_it(study, sectors):
-    image_module = pytest.importorskip("PIL.Image")
     path = study(sector_count=sectors, chart=True).output / "wind_rose.png"
-    with image_module.open(path) as image:
+    with PIL.Image.open(path) as image:
         image.load()
         assert image.format == "PNG"
         assert image.size == (1950, 1200)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextvars
 import json
 import logging
+import threading
 import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -20,7 +21,6 @@ from fairlead.adapters.twine.encoding import to_json
 from fairlead.adapters.twine.exceptions import InvalidInputException, QuestionNotDelivered
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Mapping
 
     import httpx
@@ -78,7 +78,7 @@ class Api:
         self._client = httpx.Client(timeout=httpx.Timeout(_REQUEST_LIMIT, connect=_CONNECT_LIMIT))
         self._child, self._timeout, self._server = question.child, question.timeout, server
         self._deadline = question.deadline
-        self._stop: threading.Event | None = question.stop
+        self._stop = question.stop
         self._is_known = False
 
     def __enter__(self) -> Self:
@@ -97,7 +97,7 @@ class Api:
 
     def hurry(self, seconds: float) -> None:
         """Allow only so many seconds from now on for everything, and let nothing else interrupt it."""
-        self._deadline, self._stop, self._is_known = time.monotonic() + seconds, None, True
+        self._deadline, self._stop, self._is_known = time.monotonic() + seconds, threading.Event(), True
 
     def get(self, path: str, *, patient: bool = True, **parameters: Any) -> Any:
         """Return the JSON data at a path; raises `Refused`, also for a silent server if not ``patient``."""
@@ -122,14 +122,11 @@ class Api:
         """Wait a while; raises when nobody waits for the answer any more, or the time is up."""
         self._check()
         left = seconds if self._deadline is None else min(seconds, max(0.0, self._deadline - time.monotonic()))
-        if self._stop is None:
-            time.sleep(left)
-        else:
-            self._stop.wait(left)
+        self._stop.wait(left)
         self._check()
 
     def _check(self) -> None:
-        if self._stop is not None and self._stop.is_set():
+        if self._stop.is_set():
             raise Cancelled(f"The question to child '{self._child}' was given up, and its run was stopped.")
         if self._deadline is not None and time.monotonic() >= self._deadline:
             raise late(self._child, self._timeout)

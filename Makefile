@@ -32,5 +32,5 @@ constraints: ## resolve the newest versions into the constraint files
 	@tests/environment/constraints.sh
 
 clean: ## remove the environments, builds and caches
-	rm -rf .venv-airflow .venv-prefect .venv-peers .venv-peers-newest .venv-tools build dist *.egg-info .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv-airflow .venv-prefect .venv-peers .venv-peers-newest .venv-peers-outflow .venv-tools build dist *.egg-info .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

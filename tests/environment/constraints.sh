@@ -15,7 +15,8 @@ compile() {
 rm -f constraints-airflow.txt
 compile airflow pyproject.toml --extra all-airflow --group dev
 # uv keeps pins that it finds in the output file wherever they still fit: so all environments get the same version of what they share.
-for name in prefect peers peers-newest; do cp constraints-airflow.txt "constraints-$name.txt"; done
+for name in prefect peers peers-newest peers-outflow; do cp constraints-airflow.txt "constraints-$name.txt"; done
 compile prefect pyproject.toml --extra all-prefect --group dev
 compile peers tests/environment/peers.in
 compile peers-newest tests/environment/peers-newest.in
+compile peers-outflow tests/environment/peers-outflow.in

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Make .venv-airflow, .venv-prefect, .venv-peers and .venv-peers-newest, or those that are named as arguments, what their
+# Make .venv-airflow, .venv-prefect and the .venv-peers*, or those that are named as arguments, what their
 # constraint files and pyproject.toml say; does nothing where they already are.
 # With --existing it fetches nothing: it links the source into the environments that exist, and says what make setup would do.
 . "$(dirname "$0")/common.sh"
@@ -11,7 +11,7 @@ if [ "${1:-}" = --existing ]; then
         fail "There are no environments yet." "Make them first: make setup"
     has_uv || fail "uv $UV_VERSION is missing." "Fetch it first: make setup"
 fi
-[ $# -gt 0 ] || set -- airflow prefect peers peers-newest
+[ $# -gt 0 ] || set -- airflow prefect peers peers-newest peers-outflow
 find_python
 find_uv
 
@@ -92,7 +92,7 @@ fetch_s3rver() {
 for name; do
     env=.venv-$name
     constraints=constraints-$name.txt
-    [ -e "$constraints" ] || fail "There is no $constraints." "The environments are airflow, prefect, peers and peers-newest."
+    [ -e "$constraints" ] || fail "There is no $constraints." "The environments are airflow, prefect, peers, peers-newest and peers-outflow."
     install
     [ -e "$env/installed" ] || continue
     case $name in

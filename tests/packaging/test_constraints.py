@@ -39,7 +39,7 @@ def test_an_environment_has_its_engine(engine):
     assert {name_of(requirement) for requirement in EXTRAS[engine]} <= set(pins(engine))
 
 
-@pytest.mark.parametrize("name", ["peers", "peers-newest"])
+@pytest.mark.parametrize("name", ["peers", "peers-newest", "peers-outflow"])
 def test_an_environment_of_peers_has_what_it_asks_for(name):
     asked = (ROOT / f"tests/environment/{name}.in").read_text().splitlines()
     assert {name_of(line) for line in asked if not line.startswith("#")} <= set(pins(name))

@@ -205,4 +205,4 @@ def test_an_environment_that_is_not_known_is_named(with_tools):
     )
     assert done.returncode
     assert "There is no constraints-perfect.txt" in done.stderr
-    assert "airflow, prefect, peers and peers-newest" in done.stderr
+    assert "airflow, prefect, peers, peers-newest and peers-outflow" in done.stderr

@@ -227,6 +227,18 @@ def test_a_description_makes_the_dataset_again(folder):
         ]
 
 
+def test_an_app_reads_described_files_of_its_machine_without_what_stores_need(folder):
+    program = """
+import json, sys
+from fairlead.adapters.twine import Dataset
+dataset = Dataset.from_description(json.load(sys.stdin))
+print([open(file.local_path).read() for file in dataset], "fairlead.adapters.storage" in sys.modules)
+"""
+    described = json.dumps(Dataset(folder).to_description())
+    done = subprocess.run([sys.executable, "-c", program], input=described, capture_output=True, text=True, check=True)
+    assert done.stdout == "['a', 'bb'] False\n"
+
+
 def test_a_file_is_added_to_a_dataset_in_a_store(folder, memory):
     dataset = Dataset(folder)
     dataset.upload(memory)

@@ -9,7 +9,12 @@ import binascii
 import os
 import re
 
-from fairlead.adapters.twine.exceptions import CloudStorageBucketNotFound, InvalidInputException
+from fairlead.adapters.twine.exceptions import (
+    CloudLocationNotSpecified,
+    CloudStorageBucketNotFound,
+    InvalidInputException,
+    ReadOnlyResource,
+)
 from fairlead.adapters.twine.resources import metadata as stored
 
 TYPE_CHECKING = False
@@ -17,6 +22,8 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Mapping
     from typing import Any
+
+    from fairlead.adapters.twine.resources.metadata import Described
 
 _S3 = ("s3://", "s3a://")
 _GOOGLE = ("gs://", "gcs://")
@@ -267,6 +274,23 @@ def set_metadata(location: str, metadata: "Mapping[str, str]") -> None:
         )
 
     storage.on_store(location, put)
+
+
+def writable(location: "str | None", resource: "Described") -> str:
+    """Return where a resource is to be stored.
+
+    Raises `CloudLocationNotSpecified` if that is nowhere, `ReadOnlyResource` if it is a web address.
+    """
+    from fairlead.adapters import storage
+
+    if location is None:
+        msg = f"{resource!r} has no cloud path; upload it to one, e.g. 's3://bucket/{resource.name}'"
+        raise CloudLocationNotSpecified(msg)
+    if is_url(location):
+        place = storage.plain_url(location)
+        msg = f"{resource!r} cannot be stored at {place}: a web address is read-only; upload it to another cloud path"
+        raise ReadOnlyResource(msg)
+    return location
 
 
 def signed(location: str, expiration: "dt.datetime | dt.timedelta") -> str:

@@ -11,7 +11,7 @@ import os
 import posixpath
 import threading
 
-from fairlead.adapters.twine.exceptions import CloudLocationNotSpecified, InvalidInputException, ReadOnlyResource
+from fairlead.adapters.twine.exceptions import CloudLocationNotSpecified, InvalidInputException
 from fairlead.adapters.twine.resources import metadata as stored
 
 TYPE_CHECKING = False
@@ -172,7 +172,9 @@ class Datafile(stored.Described):
         if location.startswith(("http://", "https://")):  # a signature is no part of a name
             from urllib.parse import unquote
 
-            location = unquote(location.partition("?")[0].partition("#")[0])
+            from fairlead.adapters import storage
+
+            location = unquote(storage.plain_url(location))
         return location.rpartition("/")[2]
 
     @property
@@ -533,14 +535,9 @@ class Datafile(stored.Described):
 
     def writable(self, cloud_path: "str | None" = None) -> str:
         """Return the URL at which the file is to be stored, as `upload` does."""
-        target = cloud_path or self._cloud_path
-        if target is None:
-            msg = f"{self!r} has no cloud path; give one, e.g. cloud_path='s3://bucket/{self.name}'"
-            raise CloudLocationNotSpecified(msg)
-        if target.startswith(("http://", "https://")):
-            msg = f"{self!r} is at a web address, which is read-only; give another cloud_path, or open it to read"
-            raise ReadOnlyResource(msg)
-        return target
+        from fairlead.adapters.twine.resources import cloud
+
+        return cloud.writable(cloud_path or self._cloud_path, self)
 
 
 def _temporary_folder() -> "tempfile.TemporaryDirectory[str]":

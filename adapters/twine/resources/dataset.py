@@ -8,7 +8,7 @@ and how datasets travel in ``transfer``.
 import os
 import posixpath
 
-from fairlead.adapters.twine.exceptions import CloudLocationNotSpecified, InvalidInputException, ReadOnlyResource
+from fairlead.adapters.twine.exceptions import CloudLocationNotSpecified, InvalidInputException
 from fairlead.adapters.twine.resources import metadata as stored
 from fairlead.adapters.twine.resources.datafile import Datafile
 from fairlead.adapters.twine.resources.filter_containers import FilterSet
@@ -195,15 +195,10 @@ class Dataset(stored.Described):
         `ReadOnlyResource` for a web address.
         """
         from fairlead.adapters import storage
-        from fairlead.adapters.twine.resources import transfer
+        from fairlead.adapters.twine.resources import cloud, transfer
 
         target = os.fspath(cloud_path) if cloud_path else self.path if self.exists_in_cloud else None
-        if target is None:
-            msg = f"{self!r} has no cloud path; give one, e.g. cloud_path='s3://bucket/{self.name}'"
-            raise CloudLocationNotSpecified(msg)
-        if target.startswith(("http://", "https://")):
-            msg = f"{_plain(target)} is a web address, which is read-only; give another cloud_path"
-            raise ReadOnlyResource(msg)
+        target = cloud.writable(target, self)
         target = str(storage.local_path(target)) if storage.is_local(target) else target.rstrip("/")
         files = self._named()
         records = transfer.upload(files, target, self._record() if update_cloud_metadata else None)
@@ -273,15 +268,10 @@ class Dataset(stored.Described):
         That is with their objects where the store keeps metadata there. Files about which nothing is known are left
         out.
         """
-        if not self.exists_in_cloud:
-            msg = f"{self!r} has no cloud path; upload it first"
-            raise CloudLocationNotSpecified(msg)
-        if self.path.startswith(("http://", "https://")):
-            msg = f"{self!r} is at a web address, which is read-only"
-            raise ReadOnlyResource(msg)
         from fairlead.adapters import storage
-        from fairlead.adapters.twine.resources import transfer
+        from fairlead.adapters.twine.resources import cloud, transfer
 
+        cloud.writable(self.path if self.exists_in_cloud else None, self)
         before = self._stored_records or {}
         files = self._named() if self._given is not None or self._known is not None else []
         changed = [
@@ -496,5 +486,9 @@ def _datafile(file: "Any", ignore_stored_metadata: bool) -> Datafile:  # noqa: F
 
 
 def _plain(location: str) -> str:
-    """Return a web address without its query, which may hold a signature; any other location as it is."""
-    return location.partition("?")[0] if location.startswith(("http://", "https://")) else location
+    """Return `storage.plain_url`, which is not loaded where all is on this machine: an app that reads starts sooner."""
+    if not stored.is_remote(location):
+        return location
+    from fairlead.adapters import storage
+
+    return storage.plain_url(location)

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import textwrap
 import threading
 import time
 import urllib.request
@@ -20,6 +19,7 @@ pytest.importorskip("airflow")
 from fairlead.adapters.errors import InputInvalid, RunFailed
 from fairlead.adapters.twine.children import Child
 from fairlead.adapters.twine.exceptions import InvalidInputException, QuestionNotDelivered, ServiceNotFound
+from tests.wind import write_wind_app
 
 pytestmark = pytest.mark.slow
 
@@ -55,30 +55,6 @@ with DAG("broken", schedule=None):
 
     breaks()
 """
-TWINE = {
-    "input_values_schema": {"type": "object", "properties": {"n": {"type": "number"}}},
-    "output_values_schema": {},
-    "monitor_message_schema": {"type": "object", "properties": {"status": {"type": "string"}}},
-}
-WIND = """
-    import logging, os, time
-
-    class OutOfWind(Exception):
-        pass
-
-    def run(analysis):
-        values = analysis.input_values
-        if "pid" in values:
-            with open(values["pid"], "w") as file:
-                file.write(f"{os.getpid()}\\n")
-            time.sleep(600)
-        if values["n"] < 0:
-            raise OutOfWind(f"{values['n']} is negative")
-        logging.getLogger("app.wind").warning("it blows")
-        analysis.send_monitor_message({"status": "on"})
-        analysis.send_monitor_message({"progress": 0.5})
-        analysis.output_values = 2 * values["n"]
-"""
 
 
 def _free_port():
@@ -102,10 +78,7 @@ class Server:
         self.url = f"http://127.0.0.1:{_free_port()}"
         port = self.url.rpartition(":")[2]
         (home / "dags").mkdir()
-        (home / "wind").mkdir()
-        (home / "wind" / "app.py").write_text(textwrap.dedent(WIND))
-        (home / "wind" / "twine.json").write_text(json.dumps(TWINE))
-        (home / "dags" / "children.py").write_text(DAGS.format(app=str(home / "wind")))
+        (home / "dags" / "children.py").write_text(DAGS.format(app=write_wind_app(home)))
         (home / "passwords.json").write_text('{"asker": "open sesame"}')
         self._environment = os.environ | {
             "AIRFLOW_HOME": str(home),
@@ -202,7 +175,7 @@ def test_a_dag_is_asked_and_its_words_are_heard(child, airflow, caplog):
     heard, question = [], str(uuid.uuid4())
     with caplog.at_level(logging.INFO):
         answer = child("wind").ask({"n": 4}, handle_monitor_message=heard.append, question_uuid=question, timeout=120)
-    assert answer == {"output_values": 8, "output_manifest": None}
+    assert answer == {"output_values": {"twice": 8, "long": ""}, "output_manifest": None}
     assert heard == [{"status": "on"}, {"progress": 0.5}]
     lines = [(line.name, line.levelname, line.getMessage()) for line in caplog.records]
     assert ("app.wind", "WARNING", "[wind] it blows") in lines

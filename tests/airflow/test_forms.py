@@ -18,19 +18,13 @@ from fairlead.adapters.errors import AppInvalid, ContractInvalid
 from fairlead.adapters.schemas import compiled
 from fairlead.adapters.twine import Twine, TwineApp
 from fairlead.operators import filled_in, params
+from tests.wind import HUB_HEIGHT
 
 SCHEMA = {
     "type": "object",
     "required": ["hub_height", "class"],
     "properties": {
-        "hub_height": {
-            "type": "number",
-            "title": "Hub height",
-            "description": "Above ground",
-            "unit": "m",
-            "minimum": 10,
-            "maximum": 200,
-        },
+        "hub_height": HUB_HEIGHT,
         "class": {"enum": ["I", "II"], "title": "IEC class", "default": "II"},
         "sectors": {"type": "integer", "default": 12},
         "date": {"type": "string", "format": "date"},

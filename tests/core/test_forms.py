@@ -13,6 +13,7 @@ from pydantic import BaseModel, RootModel, ValidationError
 from fairlead.adapters.errors import ContractInvalid
 from fairlead.adapters.schemas import airflow_params, compiled, fields, prefect_parameters, pydantic_model
 from fairlead.adapters.schemas.inlining import inlined
+from tests.wind import HUB_HEIGHT
 
 TURBINE = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -21,14 +22,7 @@ TURBINE = {
     "type": "object",
     "required": ["hub_height", "class"],
     "properties": {
-        "hub_height": {
-            "type": "number",
-            "title": "Hub height",
-            "description": "Above ground",
-            "unit": "m",
-            "minimum": 10,
-            "maximum": 200,
-        },
+        "hub_height": HUB_HEIGHT,
         "class": {"enum": ["I", "II", "III"], "title": "IEC class"},
         "sectors": {"type": "integer", "default": 12, "multipleOf": 4, "description": "Sectors of the rose"},
         "site-name": {"type": ["string", "null"], "maxLength": 20, "pattern": "^[a-z]"},

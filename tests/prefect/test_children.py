@@ -7,7 +7,6 @@ import logging
 import os
 import subprocess
 import sys
-import textwrap
 import threading
 import uuid
 
@@ -25,6 +24,7 @@ from fairlead.adapters.twine.children import Child
 from fairlead.adapters.twine.children.backends.prefect import ANSWER_LIMIT, ANSWER_TYPE, QUESTION_TAG
 from fairlead.adapters.twine.exceptions import InvalidInputException, QuestionNotDelivered, ServiceNotFound
 from fairlead.flows import run_twine_app
+from tests.wind import write_wind_app
 
 SERVE = """
 from prefect import flow, serve
@@ -49,43 +49,13 @@ if __name__ == "__main__":
         values.to_deployment("values"),
     )
 """
-TWINE = {
-    "input_values_schema": {"type": "object", "properties": {"n": {"type": "number"}}},
-    "output_values_schema": {},
-    "monitor_message_schema": {"type": "object", "properties": {"status": {"type": "string"}}},
-}
-WIND = """
-    import logging, os, time
-
-    class OutOfWind(Exception):
-        pass
-
-    def run(analysis):
-        values = analysis.input_values
-        if "count" in values:
-            with open(values["count"], "a") as file:
-                file.write("x")
-        if "pid" in values:
-            with open(values["pid"], "w") as file:
-                file.write(f"{os.getpid()}\\n")
-            time.sleep(600)
-        if values["n"] < 0:
-            raise OutOfWind(f"{values['n']} is negative")
-        logging.getLogger("app.wind").warning("it blows")
-        analysis.send_monitor_message({"status": "on"})
-        analysis.send_monitor_message({"progress": 0.5})
-        analysis.output_values = {"twice": 2 * values["n"], "long": "x" * values.get("long", 0)}
-"""
 
 
 @pytest.fixture(scope="module")
 def served(server, tmp_path_factory):
     """Serve deployments in a process of its own until the tests here are over."""
     folder = tmp_path_factory.mktemp("served")
-    (folder / "wind").mkdir()
-    (folder / "wind" / "app.py").write_text(textwrap.dedent(WIND))
-    (folder / "wind" / "twine.json").write_text(json.dumps(TWINE))
-    (folder / "serve.py").write_text(SERVE.format(app=str(folder / "wind")))
+    (folder / "serve.py").write_text(SERVE.format(app=write_wind_app(folder)))
     environment = os.environ | {
         "PREFECT_API_URL": server,
         "PREFECT_HOME": str(folder / "home"),

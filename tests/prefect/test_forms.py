@@ -16,19 +16,13 @@ from prefect.exceptions import PrefectHTTPStatusError
 from fairlead.adapters.errors import AppInvalid, ContractInvalid, InputInvalid
 from fairlead.adapters.schemas import prefect_parameters
 from fairlead.flows import twine_flow
+from tests.wind import HUB_HEIGHT
 
 SCHEMA = {
     "type": "object",
     "required": ["hub_height", "class_"],
     "properties": {
-        "hub_height": {
-            "type": "number",
-            "title": "Hub height",
-            "description": "Above ground",
-            "unit": "m",
-            "minimum": 10,
-            "maximum": 200,
-        },
+        "hub_height": HUB_HEIGHT,
         "class_": {"enum": ["I", "II"], "title": "IEC class"},
         "sectors": {"type": "integer", "default": 12, "examples": [8, 16]},
         "copy": {"type": "boolean", "description": "A name that pydantic's models have, too"},

@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, settings
 from fairlead.adapters import storage
 from fairlead.adapters.cache import ResultCache
 from fairlead.adapters.diagnostics import Diagnostics
-from fairlead.adapters.isolation import named
+from fairlead.adapters.isolation import Call, ChildProcess, named
 from fairlead.adapters.perform import Outcome, perform
 from fairlead.adapters.testing import RecordingHost
 from fairlead.adapters.twine import TwineApp
@@ -38,8 +38,11 @@ LIMIT = 10.0
 """Seconds after which something that a test waits for is held not to happen."""
 ANYTHING: dict[str, Any] = {"input_values_schema": {"optional": True}, "output_values_schema": {}}
 """A contract that allows any values."""
+QUICK = ChildProcess(grace=0.3)
+"""A child process that is soon killed, if it does not end when it is asked to."""
 
 MakeApp = Callable[..., Path]
+MakeCall = Callable[..., Call]
 Run = Callable[..., Outcome]
 
 
@@ -87,6 +90,29 @@ def make_app(tmp_path: Path) -> MakeApp:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content if isinstance(content, bytes) else textwrap.dedent(content).encode())
         return folder
+
+    return make
+
+
+@pytest.fixture
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeCall:
+    """Make a call of ``run(payload, workspace)`` in an app that is nothing else, with other modules by name."""
+    entry = tmp_path / "entry"
+    entry.mkdir()
+    (entry / "test_entry.py").write_text(
+        "def run(payload, workspace):\n    return workspace.load('app').run(payload, workspace)\n"
+    )
+    monkeypatch.syspath_prepend(str(entry))
+    monkeypatch.setenv("PYTHONPATH", str(entry), prepend=os.pathsep)
+
+    def make(source: str, payload: Mapping[str, Any] | None = None, **modules: str) -> Call:
+        number = len([*tmp_path.glob("source-*")])
+        folder, directory = tmp_path / f"source-{number}", tmp_path / f"directory-{number}"
+        folder.mkdir()
+        directory.mkdir()
+        for name, text in {"app": source, **modules}.items():
+            (folder / f"{name}.py").write_text(textwrap.dedent(text))
+        return Call("test_entry:run", payload or {}, str(directory), (str(folder),))
 
     return make
 
@@ -157,6 +183,18 @@ def run(cache: ResultCache) -> Run:
         )
 
     return run_app
+
+
+class AnsweringHost(RecordingHost):
+    """A host that does something when it hears something."""
+
+    def __init__(self, answer: Callable[[Event], object], **options: Any) -> None:
+        super().__init__(**options)
+        self._answer = answer
+
+    def emit(self, event: Event) -> None:
+        super().emit(event)
+        self._answer(event)
 
 
 class LateHost(RecordingHost):

@@ -6,6 +6,8 @@ import http.server
 import json
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 import textwrap
 import threading
@@ -38,9 +40,12 @@ LIMIT = 10.0
 """Seconds after which something that a test waits for is held not to happen."""
 ANYTHING: dict[str, Any] = {"input_values_schema": {"optional": True}, "output_values_schema": {}}
 """A contract that allows any values."""
+FAIRLEAD = Path(sys.executable).parent / "fairlead"
+"""The command."""
 QUICK = ChildProcess(grace=0.3)
 """A child process that is soon killed, if it does not end when it is asked to."""
 
+Command = Callable[..., subprocess.CompletedProcess[str]]
 MakeApp = Callable[..., Path]
 MakeCall = Callable[..., Call]
 Run = Callable[..., Outcome]
@@ -183,6 +188,26 @@ def run(cache: ResultCache) -> Run:
         )
 
     return run_app
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """The variables of the command's process, in which it finds a cache of its own and no other settings."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("FAIRLEAD", "FORCE_COLOR"))}
+    return kept | {"FAIRLEAD_CACHE": str(tmp_path / "cache"), "TERM": "xterm-256color", "COLUMNS": "100"}
+
+
+@pytest.fixture
+def fairlead(environment: dict[str, str], tmp_path: Path) -> Command:
+    """Run the command to its end."""
+
+    def call(*arguments: object, stdin: str = "", cwd: Path = tmp_path) -> subprocess.CompletedProcess[str]:
+        command = [str(word) for word in (FAIRLEAD, *arguments)]
+        return subprocess.run(
+            command, input=stdin, capture_output=True, text=True, check=False, env=environment, cwd=cwd, timeout=60
+        )
+
+    return call
 
 
 class AnsweringHost(RecordingHost):

@@ -1,15 +1,12 @@
-"""The command, as people and scripts use it: in a process of its own, with real signals and a real terminal."""
+"""`fairlead run`, as people and scripts use it: in a process of its own, with a real terminal."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-import select
-import signal
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,7 +14,8 @@ import pytest
 
 from fairlead.adapters.cli import exits, main
 
-FAIRLEAD = Path(sys.executable).parent / "fairlead"
+from .conftest import FAIRLEAD
+
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 TWINE = {
     "input_values_schema": {
@@ -52,62 +50,16 @@ def run(analysis):
     for file in analysis.input_manifest.get_dataset("words").files:
         (folder / file.name).write_text(Path(file.local_path).read_text().upper())
 """
-HOLDING = """
-import subprocess, time
-
-def run(analysis):
-    held = subprocess.Popen(["sleep", "1000"])
-    print("holding", held.pid, flush=True)
-    while True:
-        time.sleep(0.05)
-        analysis.send_monitor_message({})
-"""
-STUBBORN = HOLDING.replace("import", "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\nimport")
 
 
 @pytest.fixture
-def app(tmp_path):
-    """Make an app's folder."""
+def app(make_app):
+    """Make an app whose contract is `TWINE`, unless it is told another."""
 
     def make(source: str, twine: object = TWINE, name: str = "app") -> Path:
-        folder = tmp_path / name
-        folder.mkdir()
-        (folder / "app.py").write_text(source)
-        (folder / "twine.json").write_text(twine if isinstance(twine, str) else json.dumps(twine))
-        return folder
+        return make_app(source, twine, name=name)
 
     return make
-
-
-@pytest.fixture
-def environment(tmp_path):
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("FAIRLEAD", "FORCE_COLOR"))}
-    return kept | {"FAIRLEAD_CACHE": str(tmp_path / "cache"), "TERM": "xterm-256color", "COLUMNS": "100"}
-
-
-@pytest.fixture
-def fairlead(environment, tmp_path):
-    """Run the command to its end."""
-
-    def call(*arguments: object, stdin: str = "", cwd: Path = tmp_path) -> subprocess.CompletedProcess[str]:
-        command = [str(word) for word in (FAIRLEAD, *arguments)]
-        return subprocess.run(
-            command, input=stdin, capture_output=True, text=True, check=False, env=environment, cwd=cwd, timeout=60
-        )
-
-    return call
-
-
-def ended(pid: int) -> bool:
-    """Wait until a process has ended; False if it has not within 10 s."""
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    try:
-        return bool(select.select([descriptor], [], [], 10)[0])
-    finally:
-        os.close(descriptor)
 
 
 # The result, and where it goes
@@ -255,6 +207,14 @@ def test_where_nobody_reads_the_result_any_more_it_ends_quietly(environment, app
     assert (done.returncode, done.stderr) == (exits.UNREAD, "")
 
 
+def test_a_closed_standard_output_does_not_keep_an_app_from_running(app, tmp_path):
+    program = "import sys; from fairlead.adapters.cli import main; main(sys.argv[1:])"
+    folder = app("def run(analysis): open(" + repr(str(tmp_path / "ran")) + ", 'w')")
+    command = f"exec {sys.executable} -c '{program}' run {folder} --input-values '{{\"n\": 1}}' --quiet >&-"
+    subprocess.run(["/bin/sh", "-c", command], check=False, timeout=60)
+    assert (tmp_path / "ran").exists()
+
+
 # Inputs
 
 
@@ -379,8 +339,25 @@ def test_an_output_folder_that_cannot_be_written_is_reported(fairlead, app, tmp_
     assert fairlead("run", app(SQUARES, name="other"), "--output-dir", "file").returncode == exits.USAGE
 
 
+def test_results_are_not_written_into_the_apps_folder_where_they_would_be_source(fairlead, app):
+    folder = app("def run(analysis): print('ran')")
+    done = fairlead("run", folder, "--input-values", '{"n": 1}', "--output-dir", folder / "results")
+    assert done.returncode == 3
+    assert "counts as the app's source" in done.stderr
+    assert "ran" not in done.stderr
+    assert not (folder / "results").exists()
+
+
 # How it ends
 
+TALKS = """
+import time
+
+def run(analysis):
+    while True:
+        time.sleep(0.05)
+        analysis.send_monitor_message({})
+"""
 DIES = "import os, signal\ndef run(analysis): os.kill(os.getpid(), signal.SIGKILL)"
 ENDINGS = {
     "input invalid": ("def run(analysis): pass", ["--input-values", '{"n": "x"}'], exits.CONTRACT, "InputInvalid"),
@@ -395,7 +372,7 @@ ENDINGS = {
     "exited": ("import os\ndef run(analysis): os._exit(3)", [], exits.FAILED, "AppExited"),
     "killed": (DIES, [], exits.FAILED, "AppKilled"),
     "flooded": ("def run(analysis): print('x' * 10**6)", ["--output-limit", "0.1"], exits.FAILED, "OutputFlooded"),
-    "timed out": (HOLDING, ["--timeout", "0.5"], exits.TIMED_OUT, "TimedOut"),
+    "timed out": (TALKS, ["--timeout", "0.5"], exits.TIMED_OUT, "TimedOut"),
     "hung": (
         "import time\ndef run(analysis): time.sleep(1000)",
         ["--silence-limit", "0.3", "--stop-silent"],
@@ -492,6 +469,13 @@ def test_a_command_line_that_is_wrong_ends_with_the_code_of_that(fairlead, argum
     assert done.stderr.startswith("Usage: fairlead run")
 
 
+@pytest.mark.parametrize("option", ["--timeout", "--silence-limit", "--output-limit"])
+def test_a_limit_is_a_number(fairlead, app, option):
+    done = fairlead("run", app("def run(analysis): pass"), option, "nan")
+    assert done.returncode == 2
+    assert "'nan' is not a number above 0." in done.stderr
+
+
 def test_help_lists_every_exit_code(fairlead):
     done = fairlead("--help")
     assert done.returncode == 0
@@ -518,237 +502,7 @@ def test_version_is_that_of_the_distribution(fairlead):
     assert fairlead("--version").stdout == f"fairlead {version('fairlead')}\n"
 
 
-# Signals
-
-
-@pytest.fixture
-def started(environment, tmp_path):
-    """Start a run of an app that holds a process; returns the command's process and the id of what it holds."""
-    processes = []
-    # A process that is started where Ctrl-C is ignored ignores it, too.
-    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    def start(folder: Path, *options: str) -> tuple[subprocess.Popen[str], int]:
-        command = [FAIRLEAD, "run", folder, "--input-values", '{"n": 1}', *options]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        process = subprocess.Popen(command, env=environment, cwd=tmp_path, **pipes)
-        processes.append(process)
-        for line in process.stderr:
-            if holding := re.search(r"holding (\d+)$", line):
-                return process, int(holding[1])
-        raise AssertionError(f"it ended with {process.wait()} before it held anything")
-
-    yield start
-    signal.signal(signal.SIGINT, previous)
-    for process in processes:
-        process.kill()
-        process.communicate()
-
-
-@pytest.mark.parametrize(
-    ("number", "code"),
-    [(signal.SIGINT, exits.INTERRUPTED), (signal.SIGTERM, exits.TERMINATED)],
-    ids=["SIGINT", "SIGTERM"],
-)
-def test_a_signal_stops_the_run_with_all_that_it_started(started, app, number, code):
-    process, held = started(app(HOLDING), "--json")
-    process.send_signal(number)
-    output, errors = process.communicate(timeout=20)
-    assert process.returncode == code
-    assert ended(held)
-    error = json.loads(output)["error"]
-    assert (error["type"], error["message"].split(",")[0]) == ("Cancelled", f"Stopped by {number.name}")
-    assert "holding" in Path(error["log"]).read_text()
-    assert "Traceback" not in errors
-
-
-@pytest.mark.slow
-def test_a_second_signal_ends_the_command_at_once_and_still_leaves_nothing(started, app):
-    process, held = started(app(STUBBORN))
-    group = os.getpgid(held)
-    process.send_signal(signal.SIGINT)
-    limit = time.monotonic() + 10
-    while signal.SIGINT in caught(process.pid):  # until the first has arrived
-        assert time.monotonic() < limit
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=2)
-    assert process.returncode == -signal.SIGINT
-    assert ended(held)
-    assert ended(group)
-
-
-def test_two_signals_at_once_leave_no_folder(started, app, tmp_path):
-    process, _ = started(app(STUBBORN.replace("time.sleep", "open('mine', 'w').write('x'); time.sleep")))
-    folder = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    (child,) = [
-        pid for pid in folder.read_text().split() if b"isolation.child" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    ]
-    scratch = Path(f"/proc/{child}/cwd").resolve()
-    assert scratch.name.startswith("fairlead-")
-    process.send_signal(signal.SIGINT)
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=10)
-    limit = time.monotonic() + 10
-    while scratch.exists():
-        assert time.monotonic() < limit
-
-
-def caught(pid: int) -> set[int]:
-    """Return the signals that a process handles."""
-    (mask,) = re.findall(r"^SigCgt:\s*(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
-    return {number for number in range(1, 64) if int(mask, 16) >> (number - 1) & 1}
-
-
-def test_a_signal_stops_a_run_in_this_process(started, app):
-    holding = HOLDING.replace('subprocess.Popen(["sleep", "1000"])', "type('', (), {'pid': __import__('os').getpid()})")
-    process, _ = started(app(holding), "--isolation", "thread")
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=20)
-    assert process.returncode == exits.INTERRUPTED
-    assert "Cancelled: Stopped by SIGINT" in errors
-    assert "Traceback" not in errors
-    assert "AppRaised" not in errors
-
-
-# Validation
-
-
-def test_a_valid_app_is_told_with_its_strands(fairlead, app):
-    done = fairlead("validate", app(CAPITALS, TWINE | WITH_FILES | {"credentials": [{"name": "SECRET_KEY"}]}))
-    assert done.returncode == 0
-    assert re.search(r"app +valid\n", done.stdout)
-    assert re.search(r"input_values +required +n\n", done.stdout)
-    assert re.search(r"input_manifest +required +words\n", done.stdout)
-    assert re.search(r"output_manifest +required +capitals\n", done.stdout)
-    assert re.search(r"credentials +required +SECRET_KEY\n", done.stdout)
-
-
-def test_a_twine_is_validated_by_itself(fairlead, app):
-    folder = app(SQUARES)
-    (folder / "app.py").unlink()
-    assert fairlead("validate", folder / "twine.json").returncode == 0
-    done = fairlead("validate", folder)
-    assert done.returncode == exits.CONTRACT
-    assert "app.py is not there" in done.stderr
-
-
-def test_only_the_inputs_that_are_given_are_validated(fairlead, app, words):
-    folder = app(CAPITALS, TWINE | WITH_FILES)
-    done = fairlead("validate", folder, "--input-manifest", "study/manifest.json", "--json")
-    strands = json.loads(done.stdout)["strands"]
-    assert [name for name, strand in strands.items() if strand["checked"]] == ["input_manifest"]
-    done = fairlead("validate", folder / "twine.json", "--input-values", '{"n": 1.5}', "--configuration-values", "{}")
-    assert done.returncode == exits.CONTRACT
-    assert "1.5 is not an integer" in done.stderr
-    assert "is given, but the app does not take it" in done.stderr
-
-
-def test_validation_lists_every_problem_of_the_app_its_twine_and_the_inputs(fairlead, app):
-    done = fairlead("validate", app("x = 1", {"credentials": [{"name": "lower"}], "children": [{}]}), "--json")
-    assert done.returncode == exits.CONTRACT
-    found = [problem["found"] for problem in json.loads(done.stdout)["error"]["problems"]]
-    assert len(found) == 3
-    assert "neither a function 'run' nor a class 'App'" in found[0]
-    done = fairlead("validate", app("x = 1", name="other"), "--input-values", '{"n": []}', "--json")
-    assert len(json.loads(done.stdout)["error"]["problems"]) == 2
-
-
-DOUBTFUL = {"monitor_message_schema": {"progress": {"type": "number"}}, "input_value_schema": {}}
-
-
-def test_what_is_probably_not_meant_is_a_warning(fairlead, app):
-    done = fairlead("validate", app(SQUARES, DOUBTFUL))
-    assert done.returncode == 0
-    assert "2 warnings\n" in done.stdout
-    assert "twine.json: monitor_message_schema\n" in done.stdout
-    assert re.search(r"remedy +Put 'progress' under 'properties'\.\n", done.stdout)
-    assert re.search(r"remedy +Did you mean 'input_values_schema'\?\n", done.stdout)
-    assert "warning" not in fairlead("validate", app(SQUARES, name="plain")).stdout
-
-
-def test_warnings_are_listed_as_json(fairlead, app):
-    warnings = json.loads(fairlead("validate", app(SQUARES, DOUBTFUL), "--json").stdout)["warnings"]
-    assert [{*warning} for warning in warnings] == [{"where", "found", "expected", "remedy"}] * 2
-
-
-def test_with_strict_warnings_are_errors(fairlead, app):
-    done = fairlead("validate", app(SQUARES, DOUBTFUL), "--strict", "--input-values", "{}", "--json")
-    assert done.returncode == exits.CONTRACT
-    assert len(json.loads(done.stdout)["error"]["problems"]) == 3
-    assert fairlead("validate", app(SQUARES, name="plain"), "--strict").returncode == 0
-
-
-def test_defaults_are_one_warning_and_no_error_with_strict(fairlead, app):
-    schema = {"type": "object", "properties": {"a": {"default": 1}, "b": {"default": 2}}}
-    done = fairlead("validate", app(SQUARES, {"input_values_schema": schema}), "--strict")
-    assert done.returncode == 0
-    assert "1 warning\n" in done.stdout
-    assert "defaults (a, b) are offered in forms, and filled in nowhere else" in done.stdout
-
-
-def test_numbers_that_are_not_finite_are_not_valid(fairlead, app):
-    done = fairlead("validate", app(SQUARES), "--input-values", '{"n": NaN}')
-    assert done.returncode == exits.CONTRACT
-    assert "nan is not JSON" in done.stderr
-
-
-def test_schemas_elsewhere_are_mapped_by_the_environment(fairlead, app, environment, tmp_path):
-    twine = {"input_values_schema": {"$ref": "https://o.org/wind.json"}}
-    folder = app(SQUARES, twine)
-    assert "leads to nothing" in fairlead("validate", folder).stderr
-    (tmp_path / "schemas.json").write_text('{"https://o.org/wind.json": {"type": "object", "required": ["n"]}}')
-    environment["FAIRLEAD_SCHEMAS"] = "schemas.json"
-    assert fairlead("validate", folder).returncode == 0
-    assert "input_values.n" in fairlead("validate", folder, "--input-values", "{}").stderr
-
-
-def test_a_twine_that_is_not_json_is_told_with_the_place(fairlead, app):
-    done = fairlead("validate", app(SQUARES, "{'a': 1}"))
-    assert done.returncode == exits.CONTRACT
-    assert "is not JSON: Expecting property name enclosed in double quotes at line 1, column 2" in done.stderr
-
-
-def test_results_are_not_written_into_the_apps_folder_where_they_would_be_source(fairlead, app):
-    folder = app("def run(analysis): print('ran')")
-    done = fairlead("run", folder, "--input-values", '{"n": 1}', "--output-dir", folder / "results")
-    assert done.returncode == 3
-    assert "counts as the app's source" in done.stderr
-    assert "ran" not in done.stderr
-    assert not (folder / "results").exists()
-
-
-@pytest.mark.parametrize("option", ["--timeout", "--silence-limit", "--output-limit"])
-def test_a_limit_is_a_number(fairlead, app, option):
-    done = fairlead("run", app("def run(analysis): pass"), option, "nan")
-    assert done.returncode == 2
-    assert "'nan' is not a number above 0." in done.stderr
-
-
-def test_a_closed_standard_output_does_not_keep_an_app_from_running(app, tmp_path):
-    program = "import sys; from fairlead.adapters.cli import main; main(sys.argv[1:])"
-    folder = app("def run(analysis): open(" + repr(str(tmp_path / "ran")) + ", 'w')")
-    command = f"exec {sys.executable} -c '{program}' run {folder} --input-values '{{\"n\": 1}}' --quiet >&-"
-    subprocess.run(["/bin/sh", "-c", command], check=False, timeout=60)
-    assert (tmp_path / "ran").exists()
-
-
-def test_what_octue_yaml_configures_is_validated_too(fairlead, make_app):
-    schema = {"type": "object", "required": ["hours"], "properties": {"hours": {"type": "integer"}}}
-    contract = {"configuration_values_schema": schema, "children": [{"key": "curve"}]}
-    app = make_app("def run(analysis): pass", contract)
-    service = {"name": "farm", "configuration_values": {"days": 1}, "children": {"bend": str(app)}}
-    (app / "octue.yaml").write_text(json.dumps({"services": [service]}))
-    for subject in (app, app / "octue.yaml"):
-        done = fairlead("validate", subject)
-        assert done.returncode == 3
-        assert "configuration_values.hours" in done.stderr
-        assert "bend" in done.stderr
-    service |= {"configuration_values": {"hours": 1}, "children": {"curve": str(app)}}
-    (app / "octue.yaml").write_text(json.dumps({"services": [service]}))
-    done = fairlead("validate", app)
-    assert done.returncode == 0
-    assert re.search(r"configuration_values +given, valid +hours\n", done.stdout)
-    assert re.search(r"children +given, valid +curve\n", done.stdout)
+# Apps that an octue.yaml configures
 
 
 def test_in_the_folder_of_an_octue_yaml_only_the_inputs_are_asked_for(fairlead, tmp_path):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -14,7 +12,8 @@ from fairlead.adapters.diagnostics import Diagnostics
 from fairlead.adapters.errors import AppRaised
 from fairlead.adapters.testing import RecordingHost
 
-FAIRLEAD = Path(sys.executable).parent / "fairlead"
+from .conftest import FAIRLEAD
+
 TWINE = {"input_manifest": {"datasets": {"weather": {}}}}
 SOURCE = """
 def run(analysis):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
 import select
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,7 +23,8 @@ from fairlead.adapters.errors import FairleadError
 from fairlead.adapters.isolation import ChildProcess
 from fairlead.adapters.testing import RecordingHost
 
-FAIRLEAD = Path(sys.executable).parent / "fairlead"
+from .conftest import FAIRLEAD, Command
+
 LIMIT = 30.0
 TWINE: dict[str, Any] = {
     "input_values_schema": {"type": "object"},
@@ -81,22 +82,9 @@ def environment(tmp_path, scratch) -> dict[str, str]:
 
 
 @pytest.fixture
-def replay(environment, tmp_path) -> Callable[..., subprocess.CompletedProcess[str]]:
+def replay(fairlead: Command) -> Command:
     """Run the command to its end."""
-
-    def call(*arguments: object, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [FAIRLEAD, "replay", *map(str, arguments)],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-            env=environment,
-            cwd=tmp_path,
-            timeout=60,
-        )
-
-    return call
+    return functools.partial(fairlead, "replay")
 
 
 # The same again
@@ -390,21 +378,17 @@ def test_a_unit_of_another_kind_is_refused(app, bundle, replay):
 
 
 @pytest.mark.slow
-def test_the_command_saves_what_replay_runs(app, environment, tmp_path):
-    def call(*arguments: object) -> subprocess.CompletedProcess[str]:
-        command = [str(word) for word in (FAIRLEAD, *arguments)]
-        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=tmp_path)
-
-    done = call("run", app, "--input-values", '{"hours": 3}', "--diagnostics", "left", "--json")
+def test_the_command_saves_what_replay_runs(app, fairlead, tmp_path):
+    done = fairlead("run", app, "--input-values", '{"hours": 3}', "--diagnostics", "left", "--json")
     url = json.loads(done.stdout)["error"]["diagnostics"]
     assert url.startswith(str(tmp_path / "left"))
-    assert "It fails in the same way" in call("replay", url).stderr
-    done = call("run", app, "--input-values", '{"hours": 60}', "--diagnostics", "left", "--diagnostics-always")
+    assert "It fails in the same way" in fairlead("replay", url).stderr
+    done = fairlead("run", app, "--input-values", '{"hours": 60}', "--diagnostics", "left", "--diagnostics-always")
     assert done.returncode == 0
     (url,) = re.findall(r"diagnostics +(/.+)\n", done.stdout)
-    assert "It ends well, as the recorded run did." in call("replay", url).stderr
+    assert "It ends well, as the recorded run did." in fairlead("replay", url).stderr
     for option in ("--diagnostics-always", "--copy-datasets"):
-        done = call("run", app, option)
+        done = fairlead("run", app, option)
         assert done.returncode == 2
         assert f"{option} needs --diagnostics" in done.stderr
 

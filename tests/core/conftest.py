@@ -158,6 +158,16 @@ def memory() -> Iterator[str]:
     storage.remove(location)
 
 
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A dataset on this machine: two files, one in a folder."""
+    folder = tmp_path / "ds"
+    (folder / "inner").mkdir(parents=True)
+    (folder / "a.csv").write_text("a")
+    (folder / "inner" / "b.csv").write_text("bb")
+    return folder
+
+
 @pytest.fixture(params=["folder", "memory"])
 def root(request: pytest.FixtureRequest, tmp_path: Path, memory: str) -> str:
     """An empty place for files: on this machine, and in a store that only fsspec reaches."""

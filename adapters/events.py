@@ -209,14 +209,17 @@ def message_of(error: BaseException) -> str:
         return f"(its message cannot be shown: {qualified_name(type(second))})"
 
 
-def format_traceback(error: BaseException) -> str:
-    """Return the traceback of an app's exception, from the app's first frame on."""
+def format_traceback(error: BaseException, *, notes: bool = True) -> str:
+    """Return the traceback of an app's exception, from the app's first frame on, with its notes or without them."""
     import traceback
 
     frame = error.__traceback__
     while frame and frame.tb_next and frame.tb_frame.f_globals.get("__name__", "").startswith("fairlead.adapters"):
         frame = frame.tb_next
-    return "".join(traceback.format_exception(type(error), error, frame))
+    shown = traceback.TracebackException(type(error), error, frame)
+    if not notes:
+        shown.__notes__ = None
+    return "".join(shown.format())
 
 
 def qualified_name(cls: type) -> str:

@@ -75,6 +75,15 @@ class Work(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Ports:
+    """What a unit takes and gives, by name."""
+
+    inputs: Mapping[str, bool]
+    """Whether each must be given."""
+    outputs: tuple[str, ...]
+
+
 class Unit(Protocol):
     """Something that can be scheduled."""
 

@@ -25,7 +25,7 @@ from fairlead.adapters.twine.delivery import Delivery
 from fairlead.adapters.twine.encoding import to_json
 from fairlead.adapters.twine.manifests import bind_manifest, changed_since, identity
 from fairlead.adapters.twine.sources import load_json
-from fairlead.adapters.unit import Description, Produced
+from fairlead.adapters.unit import Description, Ports, Produced
 
 INPUT_STRANDS = ("configuration_values", "configuration_manifest", "input_values", "input_manifest")
 _IDENTITY_VERSION = 1
@@ -133,6 +133,17 @@ class TwineApp:
         Raises `InputInvalid` if its configuration breaks the contract.
         """
         return self._bound({}, INPUT_STRANDS[:2]).identity
+
+    def ports(self) -> Ports:
+        """Say what it takes and gives: the strands of its twine; raises `AppInvalid` and `ContractInvalid`."""
+        located = self.locate()
+        twine = Twine(located.twine)
+        settings = self.settings(located)
+        declared = [strand for strand in INPUT_STRANDS if twine.declares(strand)]
+        return Ports(
+            inputs={strand: settings.get(strand) is None and twine.requires(strand) for strand in declared},
+            outputs=tuple(strand for strand in ("output_values", "output_manifest") if twine.declares(strand)),
+        )
 
     def _bound(self, inputs: Mapping[str, Any], expected: Sequence[str]) -> TwineWork:
         start = time.time()

@@ -1,0 +1,237 @@
+"""What tasks and workflows have in common: targets of their own, a place in a workflow, and operators that join them.
+
+``a | b`` and ``a >> b`` send the outputs of a to b and are b; ``b << a`` does the same and is b as well. Either side
+may be a list or tuple of blocks (fan-out, fan-in), and any unit of work, such as a twine app, that is no block yet.
+
+A block belongs to the workflow in whose body it was made. It does not know how it is run: see ``running``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from fairlead.adapters.errors import InputInvalid, Problem
+from fairlead.adapters.workflow.exceptions import WorkflowInvalid
+from fairlead.adapters.workflow.naming import to_snake_case
+from fairlead.adapters.workflow.retries import NONE, Retries
+from fairlead.adapters.workflow.targets import Target
+from fairlead.adapters.workflow.types import NO_DEFAULT
+
+if TYPE_CHECKING:
+    from fairlead.adapters.workflow.running import Run
+    from fairlead.adapters.workflow.workflow import Workflow
+
+_open: ContextVar[tuple[Workflow, ...]] = ContextVar("fairlead_open_workflows", default=())
+"""The workflows whose bodies are being written, the innermost last."""
+
+_RETRY_OPTIONS = {
+    "retries": "times",
+    "retry_delay": "delay",
+    "retry_backoff": "backoff",
+    "max_retry_delay": "max_delay",
+    "retry_jitter": "jitter",
+}
+OPTIONS = frozenset({"cache", "cache_dir", "timeout", *_RETRY_OPTIONS})
+"""The options that every block takes."""
+
+
+class Block:
+    """A node of a workflow."""
+
+    kind: ClassVar[str] = "block"
+    name: str
+    """What it is called; by default the class's name in snake case."""
+    passes_on: ClassVar[bool] = False
+    """Whether its outputs are its inputs, whatever they are called."""
+    runs_if_skipped: ClassVar[bool] = False
+    """Whether it runs though an upstream block was skipped."""
+
+    caches_parts: ClassVar[bool] = False
+    """Whether results are kept of its parts, and not of all of it."""
+    deals_with_parts: ClassVar[bool] = False
+    """Whether its options hold for its parts, which it sees to itself."""
+
+    def __init__(self, *, name: str | None = None, **options: Any) -> None:
+        """Make a block and put it into the workflow whose body this is.
+
+        Args:
+            name: what it is called.
+            options: those of `with_options`.
+        """
+        self.name = name or getattr(type(self), "name", None) or to_snake_case(type(self).__name__)
+        self.inputs: dict[str, Target] = {}
+        self.outputs: dict[str, Target] = {}
+        self.parameters: dict[str, Target] = {}
+        self.bound: dict[str, Any] = {}
+        """Inputs whose values were given when it was made."""
+        self.workflow: Workflow | None = None
+        self.cache = False
+        self.cache_dir: str | None = None
+        self.timeout: float | None = None
+        self.retries = NONE
+        self.digest: tuple[tuple[int, ...], str] | None = None
+        """What ``identity`` has found, and of what shape of the block."""
+        self.with_options(**options)
+        if workflows := _open.get():
+            workflows[-1].add(self)
+
+    def __repr__(self) -> str:
+        """Show the name."""
+        return f"<{self.kind} {self.name}>"
+
+    def with_options(self, **options: Any) -> Block:
+        """Set how it is run, and return it.
+
+        Args:
+            options: ``cache`` (look results up and keep them), ``cache_dir`` (where, a path or URL), ``timeout``
+                (seconds that one try may take), ``retries`` (how often to try again) with ``retry_delay`` (seconds),
+                ``retry_backoff`` (factor), ``max_retry_delay`` (seconds) and ``retry_jitter`` (part); see `Retries`.
+
+        Raises:
+            InputInvalid: an option is unknown or out of range.
+        """
+        unknown = sorted(set(options) - OPTIONS)
+        if unknown:
+            known = ", ".join(sorted(OPTIONS))
+            problems = [Problem(f"'{self.name}', option '{each}'", "is unknown", known, "") for each in unknown]
+            raise InputInvalid(problems)
+        self.cache = bool(options.get("cache", self.cache))
+        self.cache_dir = options.get("cache_dir", self.cache_dir)
+        timeout = options.get("timeout", self.timeout)
+        if timeout is not None and not timeout > 0:
+            raise InputInvalid(
+                Problem(f"'{self.name}', timeout", f"{timeout!r} is not above 0", "seconds", "Give e.g. 60.")
+            )
+        self.timeout = timeout
+        changed = {field: options[option] for option, field in _RETRY_OPTIONS.items() if option in options}
+        if changed:
+            self.retries = Retries(**{**vars(self.retries), **changed})
+        return self
+
+    def add_input(self, name: str, type: Any = Any, default: Any = NO_DEFAULT) -> None:  # noqa: A002 (Outflow's name)
+        """Give this block one more input."""
+        self.inputs[name] = Target(name, type, default)
+
+    def add_output(self, name: str, type: Any = Any) -> None:  # noqa: A002 (Outflow's name)
+        """Give this block one more output."""
+        self.outputs[name] = Target(name, type)
+
+    def compute(self, inputs: Mapping[str, Any], run: Run, path: str) -> dict[str, Any]:
+        """Do the work once, with checked inputs, and return the outputs by name."""
+        raise NotImplementedError(f"{type(self).__name__} says nothing of how it is run")  # every kind of block does
+
+    # Joining
+
+    def __or__(self, other: Any) -> Any:
+        """Send the outputs of this block to another, or to each of several; return what is on the right."""
+        return join(self, other)
+
+    __rshift__ = __or__
+
+    def __ror__(self, other: Any) -> Any:
+        """Take the outputs of what is on the left, one or several; return this block."""
+        return join(other, self)
+
+    __rrshift__ = __ror__
+
+    def __lshift__(self, other: Any) -> Any:
+        """Take the outputs of what is on the right, one or several; return this block."""
+        join(other, self)
+        return self
+
+    def __rlshift__(self, other: Any) -> Any:
+        """Send the outputs of this block to each of those on the left; return them."""
+        return join(self, other)
+
+
+class Fan(tuple["Block", ...]):
+    """Several blocks that are joined as one: the right side of ``a | [b, c]``."""
+
+    __slots__ = ()
+
+    def __or__(self, other: Any) -> Any:
+        """Send the outputs of each to another block."""
+        return join(self, other)
+
+    __rshift__ = __or__
+
+    def __lshift__(self, other: Any) -> Any:
+        """Take the outputs of what is on the right; return these blocks."""
+        join(other, self)
+        return self
+
+
+def join(left: Any, right: Any) -> Any:
+    """Make an edge from each block on the left to each on the right; return the right side."""
+    ups, downs = _blocks(left), _blocks(right)
+    for up in ups:
+        for down in downs:
+            connect(up, down)
+    return Fan(downs) if isinstance(right, list | tuple) else downs[0]
+
+
+def _blocks(side: Any) -> list[Block]:
+    from fairlead.adapters.workflow.units import as_block
+
+    if isinstance(side, list | tuple):
+        return [block for each in side for block in _blocks(each)]
+    return [as_block(side)]
+
+
+def connect(up: Block, down: Block) -> None:
+    """Make an edge from one block to another, in the workflow that the latter is in.
+
+    Raises `WorkflowInvalid` if one of them is in no workflow, or if the first is in none that is round the second.
+    """
+    lost = [block for block in (up, down) if block.workflow is None]
+    if lost:
+        names = " and ".join(f"'{block.name}'" for block in lost)
+        raise WorkflowInvalid(
+            Problem(
+                f"{up.name} | {down.name}",
+                f"{names} was made outside any workflow",
+                "blocks that are made in the body of a workflow",
+                "Write this in a function under @as_workflow, in `with Workflow():`, or in a command's setup_tasks.",
+            )
+        )
+    for workflow in around(down):
+        if up.workflow is workflow:
+            assert down.workflow
+            down.workflow.edges.append((up, down))
+            return
+    raise WorkflowInvalid(
+        Problem(
+            f"{up.name} | {down.name}",
+            f"'{up.name}' is inside '{up.workflow.name if up.workflow else ''}', which '{down.name}' is not",
+            "blocks of one workflow, or one of a workflow round it",
+            f"Join the workflow instead: {up.workflow.name if up.workflow else ''} | {down.name}.",
+        )
+    )
+
+
+def around(block: Block) -> Iterable[Workflow]:
+    """Go through the workflows that a block is in, from the innermost out."""
+    workflow = block.workflow
+    while workflow is not None:
+        yield workflow
+        workflow = workflow.workflow
+
+
+def open_workflow(workflow: Workflow) -> None:
+    """Let blocks that are made from now on belong to a workflow."""
+    _open.set((*_open.get(), workflow))
+
+
+def close_workflow(workflow: Workflow) -> None:
+    """End that, also for workflows that were opened in it and not closed."""
+    workflows = _open.get()
+    if workflow in workflows:
+        _open.set(workflows[: len(workflows) - 1 - workflows[::-1].index(workflow)])
+
+
+def current_workflow() -> Workflow | None:
+    """Return the workflow whose body this is."""
+    workflows = _open.get()
+    return workflows[-1] if workflows else None

@@ -1,0 +1,137 @@
+"""Branches: a condition that is asked once, its two sides, of which one is skipped, and what joins them again.
+
+What is skipped is decided anew in every run, item and iteration: nothing is kept in the blocks. A block after a skipped
+one is skipped as well, except `MergeTask`, which takes what did run.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from fairlead.adapters.errors import Problem
+from fairlead.adapters.workflow.block import Block, connect
+from fairlead.adapters.workflow.exceptions import ResultInvalid
+from fairlead.adapters.workflow.types import Skipped
+
+if TYPE_CHECKING:
+    from fairlead.adapters.workflow.running import Run
+
+TAKEN = "@taken"
+"""The output of a choice that says whether its condition held."""
+BRANCHES = "@branches"
+"""The input of a merge: the outputs of each branch that ran, by its key."""
+
+
+class SkippedOutputs(dict[str, Any]):
+    """The outputs of a block that was skipped: each is a `Skipped`."""
+
+
+def skipped(names: Iterable[str]) -> SkippedOutputs:
+    """Return the outputs of a skipped block."""
+    return SkippedOutputs(dict.fromkeys(names, Skipped()))
+
+
+def is_skipped(outputs: Mapping[str, Any]) -> bool:
+    """Tell whether outputs are those of a block that was skipped."""
+    return isinstance(outputs, SkippedOutputs) or (
+        bool(outputs) and all(isinstance(value, Skipped) for value in outputs.values())
+    )
+
+
+class Choice(Block):
+    """The "if": asks its condition with what it is given, and passes that on."""
+
+    kind: ClassVar[str] = "choice"
+    passes_on: ClassVar[bool] = True
+
+    def __init__(self, condition: Callable[..., Any], *, name: str) -> None:
+        """Take the condition: a function of some or all (``**kwargs``) of the inputs."""
+        super().__init__(name=name)
+        self.condition = condition
+        parameters = inspect.signature(condition).parameters.values()
+        self.takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+        self.asks_for = [
+            parameter.name
+            for parameter in parameters
+            if parameter.kind in {parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY}
+            and parameter.default is parameter.empty
+        ]
+        self._names = {parameter.name for parameter in parameters}
+
+    def compute(self, inputs: Mapping[str, Any], run: Run, path: str) -> dict[str, Any]:  # noqa: ARG002 (a block's signature)
+        """See `Block.compute`."""
+        asked = inputs if self.takes_all else {name: value for name, value in inputs.items() if name in self._names}
+        return {**inputs, TAKEN: bool(self.condition(**asked))}
+
+
+class Side(Block):
+    """The "then" or the "else": passes on what the choice was given, or is skipped."""
+
+    kind: ClassVar[str] = "side"
+    passes_on: ClassVar[bool] = True
+
+    def __init__(self, choice: Choice, *, taken_if: bool, name: str) -> None:
+        """Take the choice, and which answer this side is for."""
+        super().__init__(name=name)
+        self.choice = choice
+        self.taken_if = taken_if
+
+    def compute(self, inputs: Mapping[str, Any], run: Run, path: str) -> dict[str, Any]:  # noqa: ARG002 (a block's signature)
+        """See `Block.compute`."""
+        values = dict(inputs)
+        return values if values.pop(TAKEN) == self.taken_if else skipped(values)
+
+
+def IfThenElse(  # noqa: N802 (Outflow's name)
+    condition: Callable[..., Any], name: str | None = None
+) -> tuple[Choice, Side, Side]:
+    """Split a workflow in two: return the blocks "if", to send inputs to, "then" and "else", to go on from.
+
+    Args:
+        condition: a function of some or all (``**kwargs``) of what "if" is given; asked once.
+        name: what the blocks are named after; the condition's name without it.
+    """
+    given = getattr(condition, "__name__", "condition")
+    name = name or ("condition" if given == "<lambda>" else given)
+    choice = Choice(condition, name=f"if_{name}")
+    sides = Side(choice, taken_if=True, name=f"then_{name}"), Side(choice, taken_if=False, name=f"else_{name}")
+    for side in sides:
+        if choice.workflow is not None:
+            connect(choice, side)
+    return choice, *sides
+
+
+class MergeTask(Block):
+    """Joins branches: its outputs are those of the one that ran."""
+
+    kind: ClassVar[str] = "merge"
+    passes_on: ClassVar[bool] = True
+    runs_if_skipped: ClassVar[bool] = True
+
+    def compute(self, inputs: Mapping[str, Any], run: Run, path: str) -> dict[str, Any]:  # noqa: ARG002 (a block's signature)
+        """See `Block.compute`; raises `ResultInvalid` if more than one branch ran."""
+        branches: dict[str, dict[str, Any]] = inputs[BRANCHES]
+        if len(branches) > 1:
+            names = " and ".join(f"'{key}'" for key in branches)
+            raise ResultInvalid(
+                Problem(
+                    f"merge '{self.name}'",
+                    f"{names} have both run",
+                    "one branch that did",
+                    "Let all but one return Skipped(), or join them without MergeTask under different names.",
+                )
+            )
+        return next(iter(branches.values()), SkippedOutputs())
+
+
+class IdentityTask(Block):
+    """Passes on what it is given."""
+
+    kind: ClassVar[str] = "identity"
+    passes_on: ClassVar[bool] = True
+
+    def compute(self, inputs: Mapping[str, Any], run: Run, path: str) -> dict[str, Any]:  # noqa: ARG002 (a block's signature)
+        """See `Block.compute`."""
+        return dict(inputs)

@@ -1,0 +1,33 @@
+"""How classes and functions are named as blocks, and blocks of one name told apart.
+
+Names are Outflow's: snake case for what is run, camel case for the class that a function becomes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+
+def to_snake_case(name: str) -> str:
+    """Return a name in snake case: ``ABCTask2Go`` becomes ``abc_task2_go``."""
+    return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)).lower()
+
+
+def to_camel_case(name: str) -> str:
+    """Return a name in camel case: ``gen_data`` becomes ``GenData``."""
+    return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+
+
+def keys_of(names: Iterable[str]) -> list[str]:
+    """Return a key for each name, in order: the name itself, or with a number from 2 on where it came before."""
+    keys: list[str] = []
+    taken: set[str] = set()
+    for name in names:
+        key, number = name, 1
+        while key in taken:
+            number += 1
+            key = f"{name}-{number}"
+        taken.add(key)
+        keys.append(key)
+    return keys

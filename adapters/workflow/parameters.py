@@ -1,0 +1,36 @@
+"""Where tasks find their parameters: below their names, in what the run was given or the pipeline's configuration says.
+
+It does not read configuration files; who starts a run does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from fairlead.adapters.errors import Problem
+from fairlead.adapters.workflow.failures import short
+from fairlead.adapters.workflow.running import current_parameters
+from fairlead.adapters.workflow.targets import type_name
+
+if TYPE_CHECKING:
+    from fairlead.adapters.workflow.targets import Target
+    from fairlead.adapters.workflow.task import Task
+
+
+def parameter_values(
+    task: Task, parameters: Sequence[tuple[Target, Callable[[Any], str] | None]], problems: list[Problem]
+) -> dict[str, Any]:
+    """Return the values of a task's parameters; what is missing or of another type is added to ``problems``."""
+    section = current_parameters().get(task.name) or {}
+    values: dict[str, Any] = {}
+    for target, check in parameters:
+        where = f"parameters.{task.name}.{target.name}"
+        if target.name not in section:
+            remedy = f"Write it under parameters: {task.name}: in the configuration file, or give it to the run."
+            problems.append(Problem(where, "is missing", type_name(target.type), remedy))
+            continue
+        value = values[target.name] = section[target.name]
+        if check is not None and (wrong := check(value)):
+            problems.append(Problem(where, f"{short(value)} {wrong}", type_name(target.type), "Correct it there."))
+    return values

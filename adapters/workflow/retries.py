@@ -1,0 +1,53 @@
+"""How often, and how soon, work that has failed is tried again: data from which every engine derives its own retries.
+
+The module does not try anything.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from fairlead.adapters.errors import InputInvalid, Problem
+
+
+@dataclass(frozen=True)
+class Retries:
+    """Tries after the first one: the n-th waits ``delay * backoff ** (n - 1)`` seconds, at most ``max_delay``."""
+
+    times: int = 0
+    delay: float = 0.0
+    """Seconds before the first."""
+    backoff: float = 1.0
+    """By what each delay is longer than the one before."""
+    max_delay: float = 3600.0
+    jitter: float = 0.0
+    """By what part a delay may be longer or shorter, by chance, so that many do not come back at once."""
+
+    def __post_init__(self) -> None:
+        """Raise `InputInvalid` with every field that is out of range."""
+        wrong = [
+            ("retries", self.times, "a whole number, 0 or more", isinstance(self.times, int) and self.times >= 0),
+            ("retry_delay", self.delay, "seconds, 0 or more", self.delay >= 0),
+            ("retry_backoff", self.backoff, "a factor, 1 or more", self.backoff >= 1),
+            ("max_retry_delay", self.max_delay, "seconds, 0 or more", self.max_delay >= 0),
+            ("retry_jitter", self.jitter, "a part between 0 and 1", 0 <= self.jitter <= 1),
+        ]
+        problems = [
+            Problem(name, f"{value!r} is out of range", expected, f"Give {expected}.")
+            for name, value, expected, good in wrong
+            if not good
+        ]
+        if problems:
+            raise InputInvalid(problems)
+
+    def delays(self) -> list[float]:
+        """Return the seconds before each try after the first, without jitter."""
+        return [min(self.delay * self.backoff**number, self.max_delay) for number in range(self.times)]
+
+    def wait_before(self, number: int) -> float:
+        """Return the seconds to wait before the n-th try after the first, from 1, with jitter."""
+        return self.delays()[number - 1] * (1 + random.uniform(-self.jitter, self.jitter))  # noqa: S311 (no secret)
+
+
+NONE = Retries()

@@ -1,0 +1,481 @@
+"""One run of a workflow: what all its blocks share, and the one way in which a block is run in every engine and host.
+
+A block, or an item of a map, or an iteration of a loop, is looked up in the result cache if it asks for that, tried as
+often as it says, each try limited in time, and at its end somebody is told (`Event`). What runs where and when is the
+engine's: see ``engines``. `run` is how a program runs a workflow.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from fairlead.adapters.errors import Cancelled, ContractError, TimedOut
+from fairlead.adapters.host import LoggingHost
+from fairlead.adapters.workflow.branches import BRANCHES, MergeTask, SkippedOutputs, is_skipped, skipped
+from fairlead.adapters.workflow.exceptions import ExitPipeline
+from fairlead.adapters.workflow.failures import Failure, failure_of
+from fairlead.adapters.workflow.maps import MAPPED, ItemFailed, MapWorkflow
+from fairlead.adapters.workflow.retries import NONE
+from fairlead.adapters.workflow.types import Skipped
+from fairlead.adapters.workflow.wiring import Step, Wiring, check, resolved
+
+if TYPE_CHECKING:
+    from fairlead.adapters.cache import ResultCache
+    from fairlead.adapters.host import Host
+    from fairlead.adapters.workflow.block import Block
+    from fairlead.adapters.workflow.workflow import Workflow
+
+_logger = logging.getLogger(__name__)
+
+Outputs = dict[str, Any]
+State = Literal["running", "success", "failed", "skipped"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a block."""
+
+    path: str
+    """Where it is: the keys of the blocks that it is in, and its own, with ``/`` between; ``[3]`` for an item."""
+    name: str
+    kind: str
+    state: State
+    time: float
+    """Seconds since the epoch."""
+    failure: Failure | None = None
+    cached: bool = False
+
+
+class Engine(Protocol):
+    """Where the blocks of a workflow run, and when."""
+
+    name: str
+
+    def run_steps(self, wiring: Wiring, inputs: Mapping[str, Any], run: Run, path: str) -> Outputs:
+        """Run each step after those that it needs, and return the outputs of the last ones."""
+        ...
+
+    def run_items(
+        self, mapping: MapWorkflow, items: Sequence[Mapping[str, Any]], run: Run, path: str
+    ) -> Generator[tuple[int, Outputs | ItemFailed]]:
+        """Run a map's items, and yield what came of each with its index, in any order.
+
+        When it is closed, nothing more is started, and what runs is let end or stopped.
+        """
+        ...
+
+    def close(self) -> None:
+        """Stop whatever was started."""
+        ...
+
+
+class Checkpoint(Protocol):
+    """How far a loop has come, where the host remembers it."""
+
+    def load(self) -> tuple[int, Outputs] | None:
+        """Return how many iterations are done, and the outputs of the last one."""
+        ...
+
+    def save(self, done: int, outputs: Outputs) -> None:
+        """Remember it."""
+        ...
+
+
+class Memory(Protocol):
+    """A host's memory that survives a retry."""
+
+    def checkpoint(self, path: str) -> contextlib.AbstractContextManager[Checkpoint]:
+        """Open the memory of one loop; it is forgotten when the loop has ended well."""
+        ...
+
+
+class _Forgetful:
+    """The checkpoint of a host that remembers nothing."""
+
+    def load(self) -> None:
+        return None
+
+    def save(self, done: int, outputs: Outputs) -> None:
+        """Forget it."""
+
+
+@dataclass
+class Run:
+    """What all blocks of one run share."""
+
+    backend: Engine
+    host: Host = field(default_factory=LoggingHost)
+    parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Values of tasks' parameters, by the names of the tasks."""
+    cache: str | None = None
+    """Where results are kept, for blocks that do not say."""
+    overwrite_cache: bool = False
+    observer: Callable[[Event], None] | None = None
+    """Who is told what happens; called from one thread at a time."""
+    worker_setup: Callable[[], None] | None = None
+    """What a process that works for this run calls first; it can be pickled."""
+    memory: Memory | None = None
+    whole: frozenset[str] = frozenset()
+    """Paths of blocks whose retries and limits are somebody else's: of an orchestrator that runs them."""
+    failures: list[tuple[str, Failure]] = field(default_factory=list)
+    """Items that failed and were collected or left out, with the paths of their maps."""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def check(self) -> None:
+        """Raise `Cancelled` or `TimedOut` if the run must end."""
+        if self.host.cancelled():
+            raise Cancelled("The run was cancelled.")
+        deadline = self.host.deadline
+        if deadline is not None and time.monotonic() > deadline:
+            raise TimedOut("The run passed its time limit.", remedy="Raise the limit.")
+
+    def tell(self, event: Event) -> None:
+        """Tell the observer what happened, here or in a process that works for this run."""
+        if self.observer is not None:
+            with self._lock:
+                self.observer(event)
+
+    def failed(self, path: str, failure: Failure) -> None:
+        """Keep the failure of an item with which the map goes on."""
+        with self._lock:
+            self.failures.append((path, failure))
+        _logger.warning("%s: %s", path, failure)
+
+    def results(self, block: Block) -> ResultCache:
+        """Return the cache in which a block's results are kept."""
+        from fairlead.adapters.cache import ResultCache
+
+        return ResultCache(block.cache_dir or self.cache)
+
+    def wait(self, seconds: float) -> None:
+        """Wait before another try; raises `Cancelled` or `TimedOut` if the run must end."""
+        end = time.monotonic() + seconds
+        pause = threading.Event()
+        while (left := end - time.monotonic()) > 0:
+            self.check()
+            pause.wait(min(left, 0.1))
+
+    def checkpoint(self, path: str) -> contextlib.AbstractContextManager[Checkpoint]:
+        """Open what the host remembers of a loop."""
+        return contextlib.nullcontext(_Forgetful()) if self.memory is None else self.memory.checkpoint(path)
+
+    def part(self, workflow: Workflow, inputs: Mapping[str, Any], path: str, extra: Mapping[str, Any]) -> Outputs:
+        """Run the blocks of a loop once; ``extra`` is what, besides the inputs, tells this iteration from others."""
+        self.check()
+
+        def compute() -> Outputs:
+            return self.backend.run_steps(workflow.wiring(), inputs, self, path)
+
+        if not workflow.cache:
+            return compute()
+        from fairlead.adapters.workflow.units import kept
+
+        return kept(workflow, inputs, self, path, compute, extra)[0]
+
+
+_current: ContextVar[tuple[Run, str] | None] = ContextVar("fairlead_run", default=None)
+configured_parameters: ContextVar[Mapping[str, Mapping[str, Any]] | None] = ContextVar(
+    "fairlead_configured_parameters", default=None
+)
+"""The parameters of a pipeline's configuration, for tasks that are called outside a run."""
+
+
+def current_parameters() -> Mapping[str, Any]:
+    """Return the parameters in force here."""
+    current = _current.get()
+    return (configured_parameters.get() or {}) if current is None else current[0].parameters
+
+
+def current_place() -> tuple[Run, str]:
+    """Return the run that this is in, and where in it."""
+    current = _current.get()
+    if current is None:
+        msg = "There is no run here: call the workflow itself, or fairlead.adapters.workflow.run(workflow)."
+        raise RuntimeError(msg)
+    return current
+
+
+@contextlib.contextmanager
+def placed(run: Run, path: str) -> Generator[None]:
+    """Let what is called here find the run and its place."""
+    token = _current.set((run, path))
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+# One block
+
+
+def run_block(block: Block, inputs: Mapping[str, Any], run: Run, path: str) -> Outputs:
+    """Run a block with its inputs: look it up, try it as often as it says, limit each try, and say how it ended."""
+    plain = not block.cache and block.timeout is None and not block.retries.times
+    if run.observer is None and (plain or block.deals_with_parts):
+        return block.compute(inputs, run, path)
+    return _told(block, inputs, run, path, lambda: block.compute(inputs, run, path), parts=block.deals_with_parts)
+
+
+def run_item(mapping: MapWorkflow, index: int, inputs: Mapping[str, Any], run: Run, path: str) -> Outputs | ItemFailed:
+    """Run an item of a map in the same way, by the options of the map; an exception becomes its record."""
+    place = f"{path}[{index}]"
+    try:
+        if run.observer is None and not mapping.cache and mapping.timeout is None and not mapping.retries.times:
+            return run_in_order(mapping.wiring(), inputs, run, place)
+
+        def compute() -> Outputs:
+            return run_in_order(mapping.wiring(), inputs, run, place)
+
+        return _told(mapping, inputs, run, place, compute)
+    except Cancelled:
+        raise
+    except Exception as error:  # noqa: BLE001 (whatever ends an item is the map's to judge)
+        note = f"In item {index} of map '{mapping.name}'."
+        error.add_note(note)
+        return ItemFailed(error, failure_of(error, index, visible(inputs)))
+
+
+def _told(
+    block: Block, inputs: Mapping[str, Any], run: Run, path: str, compute: Callable[[], Outputs], *, parts: bool = False
+) -> Outputs:
+    """Run a block, and tell when it starts and how it ends."""
+    if run.observer is None:
+        return _guarded(block, inputs, run, path, compute)[0]
+
+    def tell(state: State, failure: Failure | None = None, *, cached: bool = False) -> None:
+        run.tell(Event(path, block.name, block.kind, state, time.time(), failure, cached))
+
+    tell("running")
+    try:
+        outputs, cached = (compute(), False) if parts else _guarded(block, inputs, run, path, compute)
+    except ExitPipeline:
+        tell("success")
+        raise
+    except BaseException as error:
+        tell("failed", failure_of(error, 0, visible(inputs)))
+        raise
+    tell("skipped" if is_skipped(outputs) else "success", cached=cached)
+    return outputs
+
+
+def _guarded(
+    block: Block, inputs: Mapping[str, Any], run: Run, path: str, compute: Callable[[], Outputs]
+) -> tuple[Outputs, bool]:
+    if path in run.whole:
+        tried = compute
+    else:
+
+        def tried() -> Outputs:
+            return _tried(block, inputs, run, path, compute)
+
+    if not block.cache or block.caches_parts:
+        return tried(), False
+    from fairlead.adapters.workflow.units import kept
+
+    return kept(block, inputs, run, path, tried, {})
+
+
+def _tried(block: Block, inputs: Mapping[str, Any], run: Run, path: str, compute: Callable[[], Outputs]) -> Outputs:
+    """Try as often as the block says; what breaks a contract is not tried again."""
+    retries = block.retries or NONE
+    for number in range(1, retries.times + 1):
+        try:
+            return _limited(block, inputs, run, path, compute)
+        except (ContractError, Cancelled):
+            raise
+        except Exception as error:
+            if not getattr(error, "retryable", True):
+                raise
+            seconds = retries.wait_before(number)
+            _logger.warning(
+                "%s: %s: %s; trying again in %.1f s (%d of %d)",
+                path, type(error).__name__, error, seconds, number, retries.times,
+            )  # fmt: skip
+            run.wait(seconds)
+    return _limited(block, inputs, run, path, compute)
+
+
+def _limited(block: Block, inputs: Mapping[str, Any], run: Run, path: str, compute: Callable[[], Outputs]) -> Outputs:
+    if block.timeout is None:
+        return compute()
+    from fairlead.adapters.workflow.limits import limited
+
+    return limited(block, inputs, run, path, compute)
+
+
+# Blocks in order
+
+
+def run_in_order(wiring: Wiring, inputs: Mapping[str, Any], run: Run, path: str) -> Outputs:
+    """Run each step after those that it needs, one at a time, in this thread."""
+    results: dict[int, Outputs] = {}
+    for number, step in enumerate(wiring.steps):
+        run.check()
+        results[number] = run_step(step, results, inputs, run, path)
+    return outputs_of(wiring, results)
+
+
+def run_step(step: Step, results: Mapping[int, Outputs], inputs: Mapping[str, Any], run: Run, path: str) -> Outputs:
+    """Run one step with the results of those before it, or skip it."""
+    place = f"{path}/{step.key}" if path else step.key
+    values = gather(step, results, inputs)
+    if values is None:
+        if run.observer is not None:
+            run.tell(Event(place, step.block.name, step.block.kind, "skipped", time.time()))
+        return skipped(step.outputs)
+    try:
+        return run_block(step.block, values, run, place)
+    except Exception as error:
+        _note(error, step, place)
+        raise
+
+
+def gather(step: Step, results: Mapping[int, Outputs], inputs: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what a step is given, or None if it is skipped; ``inputs`` are those of its workflow."""
+    if isinstance(step.block, MergeTask):
+        ran = {number: results[number] for number in step.ups if not is_skipped(results[number])}
+        if not ran:
+            return None
+        missing = skipped(step.outputs)
+        return {BRANCHES: {str(number): {**missing, **outputs} for number, outputs in ran.items()}}
+    for number in step.ups:
+        if type(results[number]) is SkippedOutputs:
+            return None
+    values: dict[str, Any] = {}
+    for name, number, output in step.from_blocks:
+        outputs = results[number]
+        if output not in outputs:  # not every way of returning gives it
+            continue
+        value = values[name] = outputs[output]
+        if type(value) is Skipped:
+            return None
+    for name, outside, is_required in step.from_workflow:
+        if outside in inputs:
+            values[name] = inputs[outside]
+        elif is_required:
+            continue  # the block says that it is missing
+    if step.mapped:
+        values[MAPPED] = step.mapped
+    return values
+
+
+def outputs_of(wiring: Wiring, results: Mapping[int, Outputs]) -> Outputs:
+    """Return what a workflow's last steps have made; a name that several have is that of the one which ran."""
+    ends = [results[number] for number in wiring.ends]
+    if len(ends) == 1:
+        (only,) = ends
+        if only.keys() == wiring.outputs.keys() or type(only) is SkippedOutputs:
+            return only
+    if ends and all(type(outputs) is SkippedOutputs for outputs in ends):
+        return skipped(wiring.outputs)
+    found: Outputs = {}
+    for outputs in ends:
+        for name in wiring.outputs:
+            if name in outputs and (name not in found or type(found[name]) is Skipped):
+                found[name] = outputs[name]
+    return found
+
+
+def visible(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a user knows of inputs: without those that only carry something."""
+    return {name: value for name, value in inputs.items() if name[0] != "@"}
+
+
+def _note(error: Exception, step: Step, place: str) -> None:
+    """Say where an exception came from, once."""
+    if not getattr(error, "__fairlead_place__", None):
+        with contextlib.suppress(AttributeError):  # of an exception that takes no attributes
+            error.__fairlead_place__ = place  # type: ignore[attr-defined]
+        error.add_note(f"In {step.block.kind} '{place}'.")
+
+
+# A whole workflow
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a workflow."""
+
+    outputs: Outputs
+    failures: tuple[tuple[str, Failure], ...]
+    """Items that failed and did not end it, with the paths of their maps."""
+    exited: bool
+    """Whether a task has ended it before its end, by `exit_pipeline`; then there are no outputs."""
+    seconds: float
+
+
+def run(
+    workflow: Workflow,
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    backend: str | Engine = "default",
+    parameters: Mapping[str, Mapping[str, Any]] | None = None,
+    cache: str | None = None,
+    overwrite_cache: bool = False,
+    host: Host | None = None,
+    observer: Callable[[Event], None] | None = None,
+    worker_setup: Callable[[], None] | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Result:
+    """Run a workflow on this machine, or from it on a cluster, when all of it fits.
+
+    Args:
+        workflow: what to run.
+        inputs: values for its inputs, by name.
+        backend: the engine: ``default`` (this process), ``parallel``, ``slurm`` or ``dask``, or one that is made.
+        parameters: values of the tasks' parameters, by the names of the tasks.
+        cache: where results are kept of blocks that ask for it and do not say where; see `ResultCache`.
+        overwrite_cache: run in any case, and replace what the cache holds.
+        host: who runs it; this process's log without it.
+        observer: who is told what happens, as it happens.
+        worker_setup: what each process that works for this run calls first; it must be possible to pickle it.
+        options: of the engine, by name; see ``engines``.
+
+    Raises:
+        IOCheckerError: something does not fit, in names or types; all of it is told. Nothing has run.
+        Exception: what a task raised, as it raised it, with a note of where that was.
+    """
+    from fairlead.adapters.workflow.engines import named
+
+    start = time.perf_counter()
+    given = resolved(workflow, inputs or {})
+    engine = named(backend, **(options or {})) if isinstance(backend, str) else backend
+    made = Run(
+        engine,
+        host=host or LoggingHost(),
+        parameters=current_parameters() if parameters is None else parameters,
+        cache=cache,
+        overwrite_cache=overwrite_cache,
+        observer=observer,
+        worker_setup=worker_setup,
+    )
+    exited = False
+    outputs: Outputs = {}
+    with placed(made, ""):
+        check(workflow, given)
+        try:
+            outputs = run_block(workflow, given, made, "")
+        except ExitPipeline as stop:
+            exited = True
+            _logger.info("The run ended early%s", f": {stop}" if str(stop) else ".")
+        finally:
+            if isinstance(backend, str):
+                engine.close()
+    return Result(outputs, tuple(made.failures), exited, time.perf_counter() - start)
+
+
+def call(workflow: Workflow, inputs: Mapping[str, Any]) -> Outputs:
+    """Run a workflow as a part of the run that this is in, or else on its own."""
+    current = _current.get()
+    if current is None:
+        return run(workflow, inputs).outputs
+    given = resolved(workflow, inputs)
+    check(workflow, given)
+    return run_block(workflow, given, *current)

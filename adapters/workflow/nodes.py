@@ -1,0 +1,220 @@
+"""A workflow cut into what an orchestrator schedules: one node for each block, nested plain workflows opened.
+
+`flatten` finds the nodes and where each gets its inputs; `gather`, `run_node` and `run_items` do one node's part with
+the results of others, wherever these come from; `outputs_of` is the end. Maps, loops and workflows that are more than
+their blocks (kept, tried again, limited, or with a ``run`` of their own) are one node each, whose inside is run where
+the node is.
+
+It schedules nothing, and does not know how values travel between nodes: see ``fairlead.adapters.values``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from fairlead.adapters.workflow.branches import BRANCHES, MergeTask, is_skipped, skipped
+from fairlead.adapters.workflow.failures import Failure
+from fairlead.adapters.workflow.maps import MAPPED, ItemFailed, MapWorkflow
+from fairlead.adapters.workflow.running import run_block, run_item
+from fairlead.adapters.workflow.types import Skipped
+from fairlead.adapters.workflow.wiring import FromBlock, FromWorkflow
+from fairlead.adapters.workflow.workflow import Workflow
+
+if TYPE_CHECKING:
+    from fairlead.adapters.workflow.block import Block
+    from fairlead.adapters.workflow.running import Outputs, Run
+    from fairlead.adapters.workflow.wiring import Step
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a value comes from: an output of a node, or, without one, an input of the whole workflow."""
+
+    node: str | None
+    name: str
+
+
+Origins = tuple[Origin, ...]
+"""Where a value may come from: the first that was not skipped has it."""
+
+
+@dataclass(frozen=True)
+class FlatNode:
+    """One block, as an orchestrator schedules it."""
+
+    path: str
+    """The keys of the workflows that it is in and its own, with ``/`` between."""
+    block: Block
+    ups: tuple[tuple[str, ...], ...]
+    """The nodes that it comes after, by what they end together; it is skipped if all of one of these were."""
+    sources: Mapping[str, Origins]
+    outputs: tuple[str, ...]
+    mapped: frozenset[str]
+    """Of a map: the inputs inside that get one item at a time."""
+
+    @property
+    def after(self) -> list[str]:
+        """The nodes that must have ended before this one, each once."""
+        named = [path for group in self.ups for path in group]
+        given = [origin.node for origins in self.sources.values() for origin in origins if origin.node is not None]
+        return list(dict.fromkeys([*named, *given]))
+
+
+@dataclass(frozen=True)
+class Flat:
+    """A workflow as nodes, each after those that it needs."""
+
+    workflow: Workflow
+    nodes: tuple[FlatNode, ...]
+    outputs: Mapping[str, Origins]
+    ends: tuple[str, ...]
+
+
+def flatten(workflow: Workflow) -> Flat:
+    """Cut a workflow into nodes."""
+    nodes: list[FlatNode] = []
+    if is_plain(workflow):
+        given = {name: (Origin(None, name),) for name in workflow.wiring().inputs}
+        ends, outputs = _open(workflow, "", given, (), nodes)
+        return Flat(workflow, tuple(nodes), outputs, ends)
+    alone = FlatNode(
+        path=workflow.name,
+        block=workflow,
+        ups=(),
+        sources={name: (Origin(None, name),) for name in workflow.inputs},
+        outputs=tuple(workflow.outputs),
+        mapped=frozenset(),
+    )
+    outputs = {name: (Origin(alone.path, name),) for name in alone.outputs}
+    return Flat(workflow, (alone,), outputs, (alone.path,))
+
+
+def is_plain(block: Block) -> bool:
+    """Tell whether a block is a workflow that is no more than the blocks in it."""
+    return (
+        isinstance(block, Workflow)
+        and block.kind == Workflow.kind
+        and block.hook is None
+        and not block.cache
+        and block.timeout is None
+        and not block.retries.times
+    )
+
+
+def _open(
+    workflow: Workflow,
+    path: str,
+    given: Mapping[str, Origins],
+    outside: tuple[tuple[str, ...], ...],
+    nodes: list[FlatNode],
+) -> tuple[tuple[str, ...], dict[str, Origins]]:
+    """Add the nodes of a workflow, and return those that end it, and where its outputs come from."""
+    wiring = workflow.wiring()
+    ended: list[tuple[tuple[str, ...], dict[str, Origins]]] = []
+    for step in wiring.steps:
+        place = f"{path}/{step.key}" if path else step.key
+        sources = {name: found for name, source in step.sources.items() if (found := _origins(source, ended, given))}
+        ups = tuple(ended[number][0] for number in step.ups) or outside
+        if isinstance(step.block, Workflow) and is_plain(step.block):
+            ended.append(_open(step.block, place, sources, ups, nodes))
+            continue
+        nodes.append(_node(step, place, ups, sources))
+        ended.append(((place,), {name: (Origin(place, name),) for name in step.outputs}))
+    ends = tuple(path for number in wiring.ends for path in ended[number][0])
+    outputs = {
+        name: tuple(origin for number in wiring.ends for origin in ended[number][1].get(name, ()))
+        for name in wiring.outputs
+    }
+    return ends, outputs
+
+
+def _node(step: Step, place: str, ups: tuple[tuple[str, ...], ...], sources: Mapping[str, Origins]) -> FlatNode:
+    return FlatNode(place, step.block, ups, sources, tuple(step.outputs), step.mapped)
+
+
+def _origins(
+    source: FromBlock | FromWorkflow,
+    ended: list[tuple[tuple[str, ...], dict[str, Origins]]],
+    given: Mapping[str, Origins],
+) -> Origins:
+    if isinstance(source, FromWorkflow):
+        return given.get(source.name, ())
+    ends, outputs = ended[source.step]
+    return outputs.get(source.output) or (Origin(ends[0], source.output),)
+
+
+# One node
+
+
+def gather(node: FlatNode, results: Mapping[str, Outputs], inputs: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what a node is given, or None if it is skipped; ``inputs`` are those of the whole workflow."""
+    ran = [{path: results[path] for path in group if not is_skipped(results[path])} for group in node.ups]
+    if isinstance(node.block, MergeTask):
+        missing = skipped(node.outputs)
+        branches = {
+            " and ".join(group): {
+                **missing,
+                **{name: value for outputs in group.values() for name, value in outputs.items()},
+            }
+            for group in ran
+            if group
+        }
+        return {BRANCHES: branches} if branches else None
+    if not all(ran):
+        return None
+    values: dict[str, Any] = {}
+    for name, origins in node.sources.items():
+        found = [value for origin in origins for value in _values(origin, results, inputs)]
+        live = [value for value in found if not isinstance(value, Skipped)]
+        if live:
+            values[name] = live[0]
+        elif found:
+            return None
+    if node.mapped:
+        values[MAPPED] = node.mapped
+    return values
+
+
+def _values(origin: Origin, results: Mapping[str, Outputs], inputs: Mapping[str, Any]) -> Iterable[Any]:
+    """Return the value of an origin, if there is one."""
+    place = inputs if origin.node is None else results[origin.node]
+    return [place[origin.name]] if origin.name in place else []
+
+
+def run_node(node: FlatNode, results: Mapping[str, Outputs], inputs: Mapping[str, Any], run: Run) -> Outputs:
+    """Run a node with the results of those before it, or skip it (see `branches.is_skipped`)."""
+    values = gather(node, results, inputs)
+    return skipped(node.outputs) if values is None else run_block(node.block, values, run, node.path)
+
+
+def run_items(node: FlatNode, items: Mapping[int, Mapping[str, Any]], run: Run) -> list[tuple[int, Outputs | Failure]]:
+    """Run some items of a map, by their indices, one after the other; raises what an item did if the map fails then."""
+    mapping = node.block
+    assert isinstance(mapping, MapWorkflow)
+    results: list[tuple[int, Outputs | Failure]] = []
+    for index, item in items.items():
+        run.check()
+        result = run_item(mapping, index, item, run, node.path)
+        if isinstance(result, ItemFailed):
+            if mapping.on_error == "fail":
+                raise result.error
+            run.failed(node.path, result.failure)
+            results.append((index, result.failure))
+        else:
+            results.append((index, result))
+    return results
+
+
+def outputs_of(flat: Flat, results: Mapping[str, Outputs]) -> Outputs:
+    """Return the outputs of the whole workflow; what was skipped is a `Skipped`."""
+    if flat.ends and all(is_skipped(results[path]) for path in flat.ends):
+        return skipped(flat.outputs)
+    found: Outputs = {}
+    for name, origins in flat.outputs.items():
+        values = [value for origin in origins for value in _values(origin, results, {})]
+        live = [value for value in values if not isinstance(value, Skipped)]
+        if values:
+            found[name] = (live or values)[0]
+    return found

@@ -7,7 +7,8 @@
     │   ├── InputInvalid           an input breaks the contract; nothing has run
     │   ├── OutputInvalid          an output breaks the contract; nothing was cached
     │   ├── MonitorMessageInvalid  a monitor message breaks the contract; raised inside the app that sent it
-    │   └── NotFingerprintable     a value has no identity that holds on another machine
+    │   ├── NotFingerprintable     a value has no identity that holds on another machine
+    │   └── NotPortable            a value cannot travel between tasks
     ├── RunFailed                  the work started and did not end well; retried as often as the user's `retries` say
     │   ├── AppRaised              the app raised an exception
     │   ├── AppExited              the app ended its process before it returned
@@ -138,6 +139,10 @@ class MonitorMessageInvalid(ContractError):
 
 class NotFingerprintable(ContractError):
     """A value has no identity that holds on another machine; ``problems[0].where`` is the path to it."""
+
+
+class NotPortable(ContractError):
+    """A value cannot travel between tasks, or be made again from what did; ``problems[0].where`` is the path to it."""
 
 
 class RunFailed(FairleadError):

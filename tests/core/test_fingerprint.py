@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from blake3 import blake3
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.adapters.errors import NotFingerprintable
-from fairlead.adapters.fingerprint import fingerprint, source_tree
+from fairlead.adapters.fingerprint import LONG, encoded, fingerprint, source_tree, whole_tree
 
 scalars = (
     st.none()
@@ -134,6 +135,17 @@ def test_the_kind_of_mapping_or_list_does_not_matter():
 
 def test_integers_of_any_size_have_a_fingerprint():
     assert len({of(10**5000), of(10**5000 + 1), of(-(10**5000))}) == 3
+
+
+@given(st.sampled_from([st.floats(), st.integers(), st.text(st.characters(exclude_categories=()))]).flatmap(
+    lambda members: st.lists(members, min_size=LONG)))  # fmt: skip
+def test_a_long_list_is_encoded_as_its_members_one_by_one(items):
+    assert encoded(items) == b"l" + struct.pack(">Q", len(items)) + b"".join(encoded(item) for item in items)
+
+
+def test_what_is_large_is_hashed_as_it_is_encoded():
+    document = {"a": [1, "x" * 100_000, 2], "b": {"y" * 100_000: b"z" * 100_000}, "c": {b"s" * 100_000}}
+    assert fingerprint(document) == blake3(encoded(document)).hexdigest()
 
 
 def test_texts_are_taken_as_they_are():
@@ -309,6 +321,15 @@ def test_a_virtual_environment_of_any_name_does_not_count(tree):
         (tree / "environment" / name).parent.mkdir(parents=True, exist_ok=True)
         (tree / "environment" / name).write_text("changes all the time")
     assert source_tree(tree) == before
+
+
+def test_every_file_counts_in_a_whole_tree(tree):
+    seen = {whole_tree(tree)}
+    for name in (".hidden", "venv/x.py", "old.pyc"):
+        (tree / name).parent.mkdir(exist_ok=True)
+        (tree / name).write_text("x")
+        seen.add(whole_tree(tree))
+    assert len(seen) == 4
 
 
 @pytest.mark.parametrize("name", ["README.md", "data/new.csv", "venv.py", "wind/cache/x.py", "\u00e4\u00f6\u00fc.py"])

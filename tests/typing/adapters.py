@@ -17,6 +17,7 @@ from fairlead.adapters.twine import Datafile, Dataset, Manifest, Twine, TwineApp
 from fairlead.adapters.twine.children import Child, ChildEmulator, children_from_data
 from fairlead.adapters.twine.resources.filter_containers import FilterDict, FilterList, FilterSet
 from fairlead.adapters.unit import Unit, Work
+from fairlead.adapters.values import Blob, Codec, Packed, ValueStore, identity, pack, register, unpack
 
 app = TwineApp(Path("apps/yield"), configuration_values={"method": "fast"})
 unit: Unit = app
@@ -53,3 +54,24 @@ assert_type(children_from_data({"wind": "apps/wind", "site": emulator}), dict[st
 
 error: FairleadError = ContractError([Problem("input_values.height", "is missing")])
 assert_type(error.retryable, bool)
+
+
+class SiteCodec:
+    name = "acme.site"
+    types = ("acme.sites:Site",)
+
+    def pack(self, value: Any) -> Any:
+        return Blob(bytes(value), "site")
+
+    def unpack(self, parts: Any) -> Any:
+        return parts
+
+
+codec: Codec = SiteCodec()
+register(SiteCodec())
+packed = pack({"site": (1, 2)}, "result")
+assert_type(packed, Packed)
+contents: Mapping[str, bytes] = {}
+unpack(packed.data, contents.__getitem__)
+store = ValueStore(Path("results"), inline_limit=1024)
+store.get(store.put(identity(packed)))

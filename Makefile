@@ -17,6 +17,7 @@ demo: ## run the wind study in a terminal, in Prefect and in Airflow
 	@.venv-prefect/bin/python dags/demo.py
 
 test: setup ## run everything: lint, types, core, Airflow, Prefect, contract and packaging tests
+	@tests/environment/services.sh
 	@.venv-prefect/bin/python tests/run.py
 
 check: ## run lint, types and the quick core tests on the environments that exist; fetches nothing

@@ -1,4 +1,4 @@
-"""The `fairlead` command: run an app in this terminal, check it before it runs anywhere, or run a failure again.
+"""The `fairlead` command: run an app or a workflow in this terminal, check it, draw it, or run a failure again.
 
 Here are its arguments; how it ends is in ``exits``, and what it does in ``perform`` and the adapters. Everything but
 click is imported when a command needs it, so that ``fairlead --help`` answers at once.
@@ -7,16 +7,14 @@ click is imported when a command needs it, so that ``fairlead --help`` answers a
 from __future__ import annotations
 
 import json
-import math
-import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from fairlead.adapters.cli import exits
+from fairlead.adapters.cli import exits, workflows
+from fairlead.adapters.cli.arguments import POSITIVE, source
 from fairlead.adapters.isolation import NAMES, OUTPUT_LIMIT, named
 
 if TYPE_CHECKING:
@@ -24,29 +22,6 @@ if TYPE_CHECKING:
     from fairlead.adapters.isolation.protocol import Isolation
 
 _CODES = "\n".join(["\b", "Exit codes:", *(f"  {code:>3}  {meaning}" for code, meaning in exits.MEANINGS.items())])
-
-
-class _Positive(click.FloatRange):
-    """A number above zero, which NaN is not."""
-
-    name = "number"
-
-    def __init__(self) -> None:
-        super().__init__(min=0, min_open=True)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        number = float(super().convert(value, param, ctx))
-        if math.isnan(number):
-            self.fail(f"{value!r} is not a number above 0.", param, ctx)
-        return number
-
-
-def _source(value: str) -> Path | bytes:
-    """Return the path of a JSON file, or JSON text: the value itself or, for ``-``, what is on standard input."""
-    if value == "-":
-        return sys.stdin.buffer.read()
-    is_text = not value.strip() or value.lstrip().startswith(("{", "["))  # empty as a shell's unset variable is
-    return os.fsencode(value) if is_text else Path(value)
 
 
 def _here(_context: click.Context, parameter: click.Parameter, value: str | None) -> str:
@@ -82,14 +57,14 @@ def _inputs(command: Callable[..., None]) -> Callable[..., None]:
     """Add an option for each strand that an app is given."""
     for strand in ("configuration-manifest", "configuration-values", "input-manifest", "input-values"):
         text = f"The app's {strand.replace('-', ' ')}."
-        command = click.option(f"--{strand}", type=_source, metavar="JSON", help=text)(command)
+        command = click.option(f"--{strand}", type=source, metavar="JSON", help=text)(command)
     return command
 
 
 @click.group(epilog=_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="fairlead", message="%(prog)s %(version)s")
 def fairlead() -> None:
-    """Run twine apps here as Airflow and Prefect run them: same checks, same fingerprints, same result cache."""
+    """Run twine apps and workflows here as Airflow and Prefect run them: same checks, same fingerprints, same cache."""
 
 
 @fairlead.command(short_help="Run an app, unless its result is in the cache.")
@@ -103,7 +78,7 @@ def fairlead() -> None:
 )
 @click.option(
     "--children",
-    type=_source,
+    type=source,
     metavar="JSON",
     help='Whom the app asks, instead of what its octue.yaml says: {"key": "folder of an app"}, or an object with "id" '
     'and "backend".',
@@ -124,17 +99,17 @@ def fairlead() -> None:
     show_default=True,
     help="Run in a child process, which can be stopped, or in this one, which starts faster.",
 )
-@click.option("--timeout", type=_Positive(), metavar="SECONDS", help="Stop the run after that.")
+@click.option("--timeout", type=POSITIVE, metavar="SECONDS", help="Stop the run after that.")
 @click.option(
     "--silence-limit",
-    type=_Positive(),
+    type=POSITIVE,
     metavar="SECONDS",
     help="Warn if the child process sends nothing for that long.",
 )
 @click.option("--stop-silent", is_flag=True, help="Then stop it as well.")
 @click.option(
     "--output-limit",
-    type=_Positive(),
+    type=POSITIVE,
     default=OUTPUT_LIMIT >> 20,
     show_default=True,
     metavar="MiB",
@@ -245,7 +220,7 @@ def validate(subject: str, *, strict: bool, as_json: bool, **strands: Path | byt
 @click.option("--app", metavar="FOLDER", help="Run that app instead of the recorded one, e.g. a mended one.")
 @click.option(
     "--children",
-    type=_source,
+    type=source,
     metavar="JSON",
     help="Whom the app asks what it did not ask then, as of fairlead run.",
 )
@@ -256,7 +231,7 @@ def validate(subject: str, *, strict: bool, as_json: bool, **strands: Path | byt
 )
 @click.option("--pdb", is_flag=True, help="Run in this process, and stop in Python's debugger where the app fails.")
 @click.option(
-    "--timeout", type=_Positive(), metavar="SECONDS", help="Stop the run after that; inf for never.  [default: as then]"
+    "--timeout", type=POSITIVE, metavar="SECONDS", help="Stop the run after that; inf for never.  [default: as then]"
 )
 def replay(
     url: str,
@@ -284,6 +259,10 @@ def replay(
 
         with exits.result():
             show_outcome(outcome, output_dir, strangers)
+
+
+fairlead.add_command(workflows.graph)
+fairlead.add_command(workflows.workflow)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

@@ -96,6 +96,40 @@ def show_contract(contract: Contract) -> None:
         _problems(console, contract.warnings)
 
 
+def show_result(outcome: Mapping[str, Any]) -> None:
+    """Show what came of a workflow; ``outcome`` is its JSON data."""
+    console = _console(sys.stdout)
+    how = f"{'ended early' if outcome['exited'] else 'done'} in {duration(outcome['seconds'])}"
+    console.print(Text.assemble((printable(outcome["workflow"]), "bold"), "  ", (how, "green")), soft_wrap=True)
+    if outcome["outputs"]:
+        _section(console, "outputs", _values(outcome["outputs"], console))
+    if failures := outcome["failures"]:
+        rows = [_failed_item(failure, outcome["workflow"]) for failure in failures[:_MOST_ROWS]]
+        count = len(failures)
+        _section(console, f"{count} item{'s' if count > 1 else ''} failed", _grid(rows))
+        if failures[_MOST_ROWS:]:
+            console.print(f"  and {count - _MOST_ROWS} more")
+
+
+def _failed_item(failure: Mapping[str, Any], workflow: str) -> tuple[Text, str, str]:
+    """Return which item failed, what it was given, and what went wrong."""
+    place = Text(printable(f"{failure['path'] or workflow}[{failure['index']}]"), "red")
+    given = ", ".join(f"{name}={_short(value)}" for name, value in failure["inputs"].items())
+    said = f": {failure['message']}" if failure["message"] else ""
+    return place, given, printable(f"{failure['type']}{said}")
+
+
+def show_drawing(drawing: str | Text) -> None:
+    """Show a drawing; in colours, its lines are cut at the terminal's edge."""
+    is_text = isinstance(drawing, str)
+    _console(sys.stdout).print(drawing, soft_wrap=is_text, no_wrap=True, overflow="ignore" if is_text else "ellipsis")
+
+
+def show_traceback(lines: str) -> None:
+    """Show on standard error where user code raised."""
+    _console(sys.stderr).print(Text(printable(lines)), end="", soft_wrap=True)
+
+
 def show_error(error: FairleadError, *, tail: bool) -> None:
     """Show on standard error what went wrong and what to do; ``tail`` asks for the run's last lines too."""
     console = _console(sys.stderr)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Self
 from fairlead.adapters.host import LoggingHost
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress
 
     from fairlead.adapters.events import Event
@@ -89,6 +90,39 @@ def own_records(log: Callable[[int, str], None]) -> Generator[None]:
         logger.removeHandler(handler)
 
 
+class _Records(logging.Handler):
+    """Passes on what the user's code logs; of fairlead's own records, which its host knows of, only warnings."""
+
+    def __init__(self, write: Callable[[int, str, str], None]) -> None:
+        super().__init__(logging.INFO)
+        self._write = write
+
+    def emit(self, record: logging.LogRecord) -> None:
+        is_ours = f"{record.name}.".startswith("fairlead.")
+        if record.levelno >= logging.WARNING or not is_ours:
+            self._write(record.levelno, "fairlead" if is_ours else record.name, self.format(record))
+
+
+@contextlib.contextmanager
+def log_records(write: Callable[[int, str, str], None]) -> Generator[None]:
+    """Pass what is logged in this process, from information on, to a host's ``write``.
+
+    It is left alone where whoever logs has seen to it already.
+    """
+    root = logging.getLogger()
+    if root.handlers:
+        yield
+        return
+    handler, level = _Records(write), root.level
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(level)
+
+
 class TerminalHost(LoggingHost):
     """Shows a run on standard error. A context manager: the bar is there while it is entered."""
 
@@ -104,6 +138,8 @@ class TerminalHost(LoggingHost):
         self._unit = unit
         self._quiet = quiet
         self._bar: Progress | None = None
+        self._console: Console | None = None
+        """Where lines go while something below them is drawn again and again."""
         self._status = ""
 
     def __enter__(self) -> Self:
@@ -128,6 +164,7 @@ class TerminalHost(LoggingHost):
                 console=Console(stderr=True),
                 transient=True,
             )
+            self._console = self._bar.console
             self._bar.add_task(self._unit, total=None)
             self._bar.start()
         return self
@@ -160,15 +197,15 @@ class TerminalHost(LoggingHost):
             return
         now = time.strftime("%H:%M:%S")
         severity = f"{logging.getLevelName(level)} " if level >= logging.WARNING else ""
-        text = printable(message)
-        if self._bar is None:
+        source, text = printable(source), printable(message)
+        if self._console is None:
             print(f"{now} {source}: {severity}{text}", file=sys.stderr, flush=True)  # noqa: T201 (this is a terminal)
             return
         from rich.text import Text
 
         style = next((style for least, style in _STYLES.items() if level >= least), "dim")
         line = Text.assemble((f"{now} ", "dim"), (f"{source}: ", "cyan"), (severity + text, style))
-        self._bar.console.print(line)
+        self._console.print(line)
 
     def show_progress(self, fraction: float, text: str) -> None:  # noqa: ARG002 (the text is in the line above)
         """Move the bar."""

@@ -10,7 +10,7 @@ from fairlead.adapters.errors import ContractInvalid, InputInvalid, OutputInvali
 
 
 class WorkflowInvalid(ContractInvalid):
-    """Blocks do not fit together; found before anything runs. ``problems`` lists all that were found."""
+    """Blocks do not fit together; found before anything runs."""
 
 
 class IOCheckerError(WorkflowInvalid):

@@ -225,6 +225,7 @@ class MapWorkflow(Workflow):
     def execute(self, inputs: Mapping[str, Any], run: Run, path: str) -> dict[str, Any]:
         """See `Workflow.execute`."""
         items = self.items(inputs)
+        run.expect(self, path, len(items))
         return self.collected(run.backend.run_items(self, items, run, path), len(items), run, path)
 
     def collected(

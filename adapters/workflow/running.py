@@ -51,6 +51,8 @@ class Event:
     """Seconds since the epoch."""
     failure: Failure | None = None
     cached: bool = False
+    items: int | None = field(default=None, kw_only=True)
+    """Of a map, once it is known, how many items it has."""
 
 
 class Engine(Protocol):
@@ -141,6 +143,11 @@ class Run:
         if self.observer is not None:
             with self._lock:
                 self.observer(event)
+
+    def expect(self, mapping: MapWorkflow, path: str, items: int) -> None:
+        """Tell how many items a map has, which is running."""
+        if self.observer is not None:
+            self.tell(Event(path, mapping.name, mapping.kind, "running", time.time(), items=items))
 
     def failed(self, path: str, failure: Failure) -> None:
         """Keep the failure of an item with which the map goes on."""

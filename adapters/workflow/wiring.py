@@ -394,7 +394,7 @@ def _exclude_each_other(one: Step, other: Step) -> bool:
 
 def check(workflow: Workflow, inputs: Mapping[str, Any]) -> None:
     """Raise `IOCheckerError` with all that does not fit, at all depths, if a workflow is given these inputs."""
-    problems = [*_problems_in(workflow, ""), *_problems_of_inputs(workflow, inputs)]
+    problems = [*problems_in(workflow), *_problems_of_inputs(workflow, inputs)]
     if problems:
         raise IOCheckerError(problems)
 
@@ -443,7 +443,8 @@ def _users(wiring: Wiring, name: str) -> list[str]:
     return users
 
 
-def _problems_in(workflow: Workflow, path: str) -> list[Problem]:
+def problems_in(workflow: Workflow, path: str = "") -> list[Problem]:
+    """Return what does not fit in a workflow, at all depths, whatever it is given."""
     from fairlead.adapters.workflow.parameters import parameter_values
 
     try:
@@ -459,7 +460,7 @@ def _problems_in(workflow: Workflow, path: str) -> list[Problem]:
                 parameter_values(step.block, targets, found)
             problems += [_placed(problem, path) for problem in found]
         elif isinstance(step.block, Workflow):
-            problems += _problems_in(step.block, f"{path}{step.key}/")
+            problems += problems_in(step.block, f"{path}{step.key}/")
     return problems
 
 

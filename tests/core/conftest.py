@@ -14,6 +14,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -218,6 +219,22 @@ def fairlead(environment: dict[str, str], tmp_path: Path) -> Command:
         )
 
     return call
+
+
+def on_a_terminal(environment, folder: Path, *arguments: object) -> tuple[str, str]:
+    """Run the command with a terminal for its standard error; returns what that shows, and standard output."""
+    master, slave = os.openpty()
+    command = [str(word) for word in (FAIRLEAD, *arguments)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=slave, env=environment, cwd=folder) as process:
+        os.close(slave)
+        shown = b""
+        with suppress(OSError):  # a terminal whose last writer has gone
+            while part := os.read(master, 1 << 16):
+                shown += part
+        assert process.stdout
+        result = process.stdout.read().decode()
+    os.close(master)
+    return shown.decode(), result
 
 
 class AnsweringHost(RecordingHost):

@@ -7,14 +7,13 @@ import os
 import re
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from fairlead.adapters.cli import exits, main
 
-from .conftest import FAIRLEAD
+from .conftest import FAIRLEAD, on_a_terminal
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 TWINE = {
@@ -132,22 +131,6 @@ def test_cache_says_where_results_are_kept(fairlead, app, tmp_path):
     assert not json.loads(fairlead(*command).stdout)["cached"]
     assert json.loads(fairlead(*command).stdout)["cached"]
     assert not (tmp_path / "cache").exists()
-
-
-def on_a_terminal(environment, folder: Path, *arguments: object) -> tuple[str, str]:
-    """Run the command with a terminal for its standard error; returns what that shows, and standard output."""
-    master, slave = os.openpty()
-    command = [str(word) for word in (FAIRLEAD, *arguments)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=slave, env=environment, cwd=folder) as process:
-        os.close(slave)
-        shown = b""
-        with suppress(OSError):  # a terminal whose last writer has gone
-            while part := os.read(master, 1 << 16):
-                shown += part
-        assert process.stdout
-        result = process.stdout.read().decode()
-    os.close(master)
-    return shown.decode(), result
 
 
 def test_on_a_terminal_a_bar_follows_the_progress(environment, app, tmp_path):

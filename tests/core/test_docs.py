@@ -143,7 +143,7 @@ def test_the_length_at_which_a_line_is_cut_is_told():
 
 def test_every_command_and_option_is_told():
     page = text_of("cli.md")
-    for name, command in fairlead.commands.items():
+    for name, command in _commands(fairlead):
         section = page.partition(f"\n## fairlead {name}\n")[2].partition("\n## ")[0]
         assert section, name
         told = set(re.findall(r"^\| `(?:-\w`, `)?(--[\w-]+)", section, re.MULTILINE))
@@ -151,6 +151,14 @@ def test_every_command_and_option_is_told():
         assert told == options
     for code, meaning in exits.MEANINGS.items():
         assert f"| {code} | {meaning}" in page
+
+
+def _commands(group, before=""):
+    """Go through all commands, also those of commands."""
+    for name, command in group.commands.items():
+        yield before + name, command
+        if isinstance(command, click.Group):
+            yield from _commands(command, f"{before}{name} ")
 
 
 def test_every_environment_variable_is_told():

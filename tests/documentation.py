@@ -148,6 +148,8 @@ def check_api(name: str, listed: dict[str, str]) -> None:
 
 
 def _signature(thing: Any) -> str:
+    if not callable(thing):
+        return ""
     if getattr(thing, "_is_protocol", False) or (isinstance(thing, type) and issubclass(thing, Exception)):
         return ""
     full = inspect.signature(thing)

@@ -16,6 +16,7 @@ from fairlead.adapters.compat.finder import Finder
 
 TABLES = {
     "octue": "fairlead.adapters.twine.octue_names",
+    "outflow": "fairlead.adapters.workflow.outflow_names",
     "twined": "fairlead.adapters.twine.octue_names",
 }
 """Which packages can be served, and the module that has the table of each."""
@@ -50,4 +51,9 @@ def install(*names: str, prefer: bool = False) -> None:
         sys.meta_path.insert(0, _finder)
 
 
-__all__ = ["install"]
+def is_served(name: str) -> bool:
+    """Tell whether a package has been imported, and is ours."""
+    return _finder.is_served(name)
+
+
+__all__ = ["install", "is_served"]

@@ -15,7 +15,7 @@ from fairlead.adapters import compat
 USAGE = """\
 usage: python -m fairlead.adapters.compat [--prefer] (-m MODULE | -c CODE | FILE) [ARGUMENT ...]
 
-Run a program in which octue and twined can be imported, by fairlead's modules if the packages are not installed.
+Run a program in which octue, outflow and twined can be imported, by fairlead's modules where these are not installed.
 
   --prefer   fairlead's modules also where the packages are installed
 """

@@ -16,7 +16,7 @@ from importlib.machinery import ModuleSpec
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from types import ModuleType
+    from types import CodeType, ModuleType
     from typing import Any, Protocol
 
     class Table(Protocol):
@@ -45,6 +45,10 @@ class Finder:
         self._tables[package] = table
         if prefer:
             self._preferred.add(package)
+
+    def is_served(self, package: str) -> bool:
+        """Tell whether a package has been imported, and is ours."""
+        return package in self._served and sys.modules.get(package) is self._served[package]
 
     def find_spec(
         self, name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
@@ -86,6 +90,11 @@ class Finder:
                 __dir__=lambda: sorted({*vars(module), *_names_in(table, name)}),
             )
         self._served[name] = module
+
+    def get_code(self, name: str) -> "CodeType":
+        """Return what ``python -m`` runs of a module: that it runs ours as a program."""
+        entry = self._table(name.partition(".")[0]).MODULES[name]
+        return compile(f"import runpy; runpy.run_module({entry!r}, run_name=__name__)", f"<{name}>", "exec")
 
     def _table(self, package: str) -> "Table":
         table: Any = import_module(self._tables[package])

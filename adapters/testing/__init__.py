@@ -5,11 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fairlead.adapters.host import LoggingHost
+from fairlead.adapters.lazy import attributes
 
 if TYPE_CHECKING:
     from fairlead.adapters.events import Event
+    from fairlead.adapters.testing.database_pipelines import DatabaseCommandTestCase as DatabaseCommandTestCase
+    from fairlead.adapters.testing.database_pipelines import PostgresCommandTestCase as PostgresCommandTestCase
+    from fairlead.adapters.testing.pipelines import CommandTestCase as CommandTestCase
+    from fairlead.adapters.testing.pipelines import TaskTestCase as TaskTestCase
 
-__all__ = ["RecordingHost"]
+_LAZY = {
+    "CommandTestCase": "pipelines",
+    "DatabaseCommandTestCase": "database_pipelines",
+    "PostgresCommandTestCase": "database_pipelines",
+    "TaskTestCase": "pipelines",
+}
+__getattr__ = attributes(__name__, _LAZY)
+__all__ = ["CommandTestCase", "DatabaseCommandTestCase", "PostgresCommandTestCase", "RecordingHost", "TaskTestCase"]
 
 
 class RecordingHost(LoggingHost):

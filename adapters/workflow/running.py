@@ -375,6 +375,8 @@ def gather(step: Step, results: Mapping[int, Outputs], inputs: Mapping[str, Any]
 
 def outputs_of(wiring: Wiring, results: Mapping[int, Outputs]) -> Outputs:
     """Return what a workflow's last steps have made; a name that several have is that of the one which ran."""
+    if wiring.results is not None:
+        wiring.results.update(results)
     ends = [results[number] for number in wiring.ends]
     if len(ends) == 1:
         (only,) = ends

@@ -78,6 +78,8 @@ class Wiring:
     externals: dict[str, tuple[Block, str]]
     """Inputs that are outputs of a block in a workflow round this one, by the name that they go under."""
     problems: list[Problem]
+    results: dict[int, dict[str, Any]] | None = None
+    """Where the outputs of all steps are left, when all have run, for a host that asks for more than the workflow's."""
 
 
 def external_name(block: Block, output: str) -> str:
@@ -126,6 +128,7 @@ class _Wirer:
             steps.append(self._step(block, [steps[number[id(up)]] for up in self.ups[id(block)]], number))
         feeds = {id(origin) for hidden in self.hidden.values() for origin, _ in hidden.values()}
         ends = [index for index, block in enumerate(order) if not self.downs[id(block)] and id(block) not in feeds]
+        ends = ends if self.workflow.has_outputs else []
         outputs = self._outputs(steps, ends)
         inputs = self._inputs(steps, outputs)
         for step in steps:

@@ -31,6 +31,8 @@ class Workflow(Block):
     """Blocks that are run in order."""
 
     kind: ClassVar[str] = "workflow"
+    has_outputs: ClassVar[bool] = True
+    """Whether what the last blocks give is the workflow's; else they may give the same names."""
 
     def __init__(self, *blocks: Any, name: str | None = None, **options: Any) -> None:
         """Make a workflow.

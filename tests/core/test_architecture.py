@@ -157,6 +157,8 @@ HEAVY = {
         "twine.unit",
         "isolation",
         "testing",
+        "workflow.library",
+        "workflow.pipeline.pipeline",
     ],
 )
 def test_importing_what_engines_need_loads_no_heavy_client(module):
@@ -178,6 +180,8 @@ for package in (
     "fairlead.adapters.twine",
     "fairlead.adapters.twine.children",
     "fairlead.adapters.testing",
+    "fairlead.adapters.workflow.commands",
+    "fairlead.adapters.workflow.pipeline",
 ):
     module = importlib.import_module(package)
     missing += [f"{package}.{name}" for name in module.__all__ if not hasattr(module, name)]

@@ -121,7 +121,9 @@ def test_only_what_is_named_is_served(python):
 
 
 def test_an_unknown_package_is_answered_with_those_there_are():
-    with pytest.raises(ValueError, match=r"octopus: no package that can be served\. There are: octue, twined\."):
+    with pytest.raises(
+        ValueError, match=r"octopus: no package that can be served\. There are: octue, outflow, twined\."
+    ):
         compat.install("octopus")
 
 

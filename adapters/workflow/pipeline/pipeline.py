@@ -1,0 +1,401 @@
+"""A pipeline: a folder whose plugins have commands, one of which a command line names, and whose workflow is then run.
+
+    with Pipeline(root_directory=folder) as pipeline:
+        exit(pipeline.run())
+
+Entering reads settings and configuration, starts logging and imports the plugins; `Pipeline.run` reads the command line
+and runs what it says; leaving puts back what is the process's. How a workflow is run is in ``running``, what is kept of
+a run in ``records``. A pipeline does not schedule its commands.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Callable, Generator, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from fairlead.adapters import events
+from fairlead.adapters.errors import ContractError, FairleadError, InputInvalid, Problem
+from fairlead.adapters.workflow.block import Block
+from fairlead.adapters.workflow.commands.command_line import CommandLineInvalid, Parsed, early, parse
+from fairlead.adapters.workflow.pipeline import plugins
+from fairlead.adapters.workflow.pipeline.configuration import Config
+from fairlead.adapters.workflow.pipeline.logging import PipelineLogging
+from fairlead.adapters.workflow.pipeline.scope import PipelineContextManager, Scope, WorkerSetup, new_scope
+from fairlead.adapters.workflow.pipeline.settings_modules import Settings
+from fairlead.adapters.workflow.running import Event, run
+from fairlead.adapters.workflow.workflow import Workflow
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from fairlead.adapters.workflow.running import Engine
+    from fairlead.adapters.workflow.task import Task
+
+DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+"""What `Pipeline.run` returns: the command has run, or ended itself; it failed; the command line is wrong; Ctrl-C."""
+
+_ENGINES = "fairlead.adapters.workflow.engines"
+_FORMER = {"ray": "parallel"}
+"""Engines of earlier versions of Outflow, and what does their work."""
+_logger = logging.getLogger(__name__)
+
+
+class Pipeline:
+    """A pipeline, opened by ``with``."""
+
+    def __init__(
+        self,
+        *,
+        root_directory: str | os.PathLike[str] | None = None,
+        argv: Sequence[str] | None = None,
+        settings_module: str | None = None,
+        force_dry_run: bool = False,
+        prog: str | None = None,
+        config: Mapping[str, Any] | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Take what there is to know; nothing is read yet.
+
+        Args:
+            root_directory: the pipeline's folder.
+            argv: the command line, without the program; without it, that of this process. The pipeline is then the
+                program: if a run has failed, leaving the pipeline ends the process with `run`'s exit code.
+            settings_module: the import path of its settings, if the command line does not name any.
+            force_dry_run: whether no database is used in any case.
+            prog: what the program is called in help and errors.
+            config: what overrides the configuration file, by section.
+            settings: what overrides the settings module, by name.
+        """
+        self.is_program = argv is None
+        self.argv = list(sys.argv[1:] if argv is None else argv)
+        self.root = Path(root_directory).resolve() if root_directory else None
+        self.settings_module = settings_module
+        self.force_dry_run = force_dry_run
+        self.prog = prog
+        self.result: list[dict[str, Any]] = []
+        """The outputs of each block that the command's ``setup_tasks`` returned; ``{"None": None}`` of one without."""
+        self.error: BaseException | None = None
+        """What has ended the run, if it failed."""
+        self.code = DONE
+        """What `run` has returned."""
+        self._config = dict(config or {})
+        self._settings = dict(settings or {})
+        self._scope: Scope | None = None
+        self._opened = contextlib.ExitStack()
+
+    @staticmethod
+    def get_parent_directory_posix_path(module: str | os.PathLike[str]) -> str:
+        """Return the folder of a file, e.g. of ``__file__``."""
+        return Path(module).resolve().parent.as_posix()
+
+    @property
+    def scope(self) -> Scope:
+        """What the pipeline has while it is open."""
+        if self._scope is None:
+            problem = Problem("Pipeline", "is not open", "", "Write `with Pipeline(...) as pipeline:` round this.")
+            raise InputInvalid(problem)
+        return self._scope
+
+    def __enter__(self) -> Self:
+        """Read settings and configuration, start logging and import the plugins.
+
+        Raises `InputInvalid` for what cannot be used of these; a pipeline that is the program shows it, and ends.
+        """
+        try:
+            with contextlib.ExitStack() as stack:
+                self._open(stack)
+                self._opened = stack.pop_all()
+        except ContractError as error:
+            if not self.is_program:
+                raise
+            sys.exit(self._failed(error, full="--traceback" in self.argv))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Put back what is the process's."""
+        self._opened.close()
+        self._scope = None
+        if self.is_program and self.code and kind is None:
+            sys.exit(self.code)  # also where manage.py does not
+
+    def _open(self, stack: contextlib.ExitStack) -> None:
+        given = early(self.argv)
+        paths = plugins.add_to_path(plugins.folders(self.root, given.python_path))
+        stack.callback(plugins.remove_from_path, paths)
+        settings = Settings.load(given.settings or self.settings_module, self.root, self._settings)
+        if self.root is None and settings.ROOT_DIRECTORY:
+            self.root = Path(settings.ROOT_DIRECTORY).resolve()
+        plugins.remember(self.root)
+        config = Config.load(given.config, self.root)
+        config.update(self._config)
+        self._scope = new_scope(config, settings)
+        self._scope.context.force_dry_run = self.force_dry_run
+        self._scope.context.dry_run = self.force_dry_run or given.dry_run
+        stack.enter_context(PipelineContextManager(self._scope))
+        names = ["fairlead", *(name for name in settings.PLUGINS if name not in plugins.OURS)]
+        log = PipelineLogging(
+            config["logging"],
+            names=names,
+            level=given.log_level,
+            color=not given.no_color,
+            folder=self.root,
+            scope=self._scope,
+        )
+        log.start()
+        stack.callback(log.stop)
+        _serve_outflow()
+        plugins.load(settings.PLUGINS, source=settings.source)
+
+    # Running
+
+    def run(self) -> int:
+        """Run the command that the command line names; return an exit code, after showing what went wrong.
+
+        It is 0 if the command has run to its end, or was ended by `exit_pipeline`; 1 if it failed, when ``error`` is
+        the exception; 2 if the command line is wrong; and 130 if it was interrupted (Ctrl-C).
+        """
+        self.result, self.error, self.code = [], None, DONE
+        full = "--traceback" in self.argv
+        try:
+            self._run()
+        except SystemExit as stop:  # of argparse, after the help, or of a task
+            self.code = stop.code if isinstance(stop.code, int) else DONE if stop.code is None else FAILED
+            if stop.code is not None and not isinstance(stop.code, int):
+                self._show(str(stop.code))
+        except KeyboardInterrupt as error:
+            self.error, self.code = error, INTERRUPTED
+            self._show("Interrupted.")
+        except Exception as error:  # noqa: BLE001 (the outermost frame: whatever it is ends here)
+            self.code = self._failed(error, full=full)
+        return self.code
+
+    def _run(self) -> None:
+        scope, root = self.scope, self.scope.settings.ROOT_COMMAND_CLASS
+        names = scope.settings.PLUGINS
+        parsed = parse(
+            root,
+            self.argv,
+            prog=self.prog,
+            offered=lambda command: plugins.is_offered(command, names, self.root),
+        )
+        command = parsed.commands[-1]
+        if parsed.args.version:
+            from importlib.metadata import version
+
+            sys.stdout.write(f"fairlead {version('fairlead')}\n")
+            return
+        if not command.invokable:
+            parsed.parser.print_help()
+            return
+        context = scope.context
+        context.args, context.extra_args = parsed.args, parsed.extra
+        context.db_untracked = command.db_untracked
+        context.dry_run = self.force_dry_run or context.force_dry_run or parsed.args.dry_run
+        context.overwrite_cache = parsed.args.overwrite_cache
+        context.backend_name = _backend_name(parsed.args.backend or command.backend, scope)
+        workflow, returned = self._workflow(parsed)
+        if workflow.blocks:
+            self._warn_of_parameters(workflow)
+            self._run_workflow(workflow, returned)
+
+    def _workflow(self, parsed: Parsed) -> tuple[Workflow, list[Block]]:
+        """Let the command set up its tasks; return the workflow that they are in, and what it returned."""
+        for each in parsed.commands:
+            if each.on_before is not None:
+                _call_before(each.on_before, parsed.args)
+        command = parsed.commands[-1]
+        setup: Callable[[], Any] = getattr(command, "setup_task", command.setup_tasks)  # both are in the documents
+        with CommandWorkflow(name=command.name) as workflow:
+            returned = setup()
+        blocks = [] if returned is None else list(returned) if isinstance(returned, list | tuple) else [returned]
+        for each in blocks:
+            if not isinstance(each, Block) or each.workflow is not workflow:
+                where = f"command '{command.name}', setup_tasks"
+                found = f"returned {each!r}, which is no block that was made in it"
+                raise InputInvalid(Problem(where, found, "a block, a list of blocks, or nothing", ""))
+        return workflow, blocks
+
+    def _run_workflow(self, workflow: Workflow, returned: list[Block]) -> None:
+        scope = self.scope
+        wiring = workflow.wiring()
+        wiring.results = {}
+        with contextlib.ExitStack() as stack:
+            observer = stack.enter_context(_recorded(workflow, scope, self.argv))
+            engine = _engine(scope)
+            stack.callback(engine.close)
+            run(
+                workflow,
+                backend=engine,
+                parameters=_plain(scope.config.get("parameters")),
+                cache=_cache(scope, self.root),
+                overwrite_cache=scope.context.overwrite_cache,
+                observer=observer,
+                worker_setup=WorkerSetup(scope),
+            )
+        numbers = {id(step.block): number for number, step in enumerate(wiring.steps)}
+        if wiring.results:
+            self.result = [wiring.results[numbers[id(block)]] or {"None": None} for block in returned]
+
+    def _warn_of_parameters(self, workflow: Workflow) -> None:
+        """Warn of parameters in the configuration that no task has."""
+        section = self.scope.config.get("parameters") or {}
+        if not isinstance(section, Mapping):
+            raise InputInvalid(Problem("config.parameters", f"is {section!r}", "names of tasks with values", ""))
+        tasks = {block.name: block for block in _tasks(workflow)}
+        elsewhere = _task_names()
+        for name, values in section.items():
+            if name not in tasks:
+                if name not in elsewhere:
+                    _logger.warning("config.parameters.%s: there is no task of that name.", name)
+                continue
+            for parameter in values or ():
+                if parameter not in tasks[name].parameters:
+                    there = ", ".join(tasks[name].parameters) or "none"
+                    _logger.warning(
+                        "config.parameters.%s.%s: the task has no such parameter. It has: %s.", name, parameter, there
+                    )
+
+    # What went wrong
+
+    def _failed(self, error: BaseException, *, full: bool) -> int:
+        """Show an error: the program's own frames only if asked for; return the exit code."""
+        self.error = error
+        if isinstance(error, CommandLineInvalid):
+            self._show(f"{error.usage}{error}")
+            return USAGE
+        if full:
+            import traceback
+
+            self._show("".join(traceback.format_exception(error)).rstrip())
+        elif isinstance(error, FairleadError):
+            notes = "".join(f"\n{note}" for note in getattr(error, "__notes__", ()))
+            self._show(f"{type(error).__name__}: {error}{notes}")
+        else:
+            self._show(events.format_traceback(error).rstrip())
+        return FAILED
+
+    @staticmethod
+    def _show(text: str) -> None:
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+
+
+class CommandWorkflow(Workflow):
+    """What a command runs: its last blocks have nobody to give their outputs to."""
+
+    has_outputs = False
+
+
+def _call_before(action: Callable[..., Any], args: Any) -> None:
+    import inspect
+
+    action(args) if inspect.signature(action).parameters else action()
+
+
+def _serve_outflow() -> None:
+    """Let plugins that were written for Outflow import it: a pipeline that runs here is to be run by this package."""
+    from fairlead.adapters import compat
+
+    loaded = sys.modules.get("outflow")
+    if loaded is None or compat.is_served("outflow"):
+        compat.install("outflow", prefer=True)
+
+
+# Engines, caches, parameters
+
+
+def _backend_name(asked: str | None, scope: Scope) -> str:
+    """Return the engine: the command line's or command's, else the configuration's, else the default."""
+    known = {*scope.settings.BACKENDS}
+    name = asked or scope.config.get("backend") or "default"
+    if name not in known and name in _FORMER:
+        _logger.warning("The backend %r is no more; %r does its work.", name, _FORMER[name])
+        name = _FORMER[name]
+    if name not in known:
+        where = "--backend" if asked else "config.backend"
+        remedy = "Choose one of these, or add a module to BACKENDS in the settings."
+        raise InputInvalid(Problem(where, f"{name!r} is unknown", ", ".join(sorted(known)), remedy))
+    return str(name)
+
+
+def _engine(scope: Scope) -> Engine:
+    """Make the engine, with the section of the configuration that is called like it as its options."""
+    name = scope.context.backend_name
+    options = scope.config.get(name) or {}
+    if not isinstance(options, Mapping):
+        raise InputInvalid(Problem(f"config.{name}", f"is {options!r}", "options of the engine, with values", ""))
+    options = dict(options)
+    if name == "slurm":
+        options.setdefault("folder", str(scope.settings.TEMP_DIR / "slurm"))
+    module = str(scope.settings.BACKENDS[name])
+    engine: Engine = import_module(_ENGINES if module.startswith("outflow.") else module).named(name, **options)
+    return engine
+
+
+def _cache(scope: Scope, root: Path | None) -> str:
+    """Return where results are kept: where the configuration says, the environment, or the pipeline's TEMP_DIR."""
+    named = scope.config.get("workflow_cache_dir")
+    if named:
+        text = os.fspath(named)
+        return text if "://" in text or root is None else str(root / Path(text).expanduser())
+    return os.environ.get("FAIRLEAD_CACHE") or str(scope.settings.TEMP_DIR / "workflow_cache")
+
+
+def _plain(section: Any) -> dict[str, dict[str, Any]]:
+    return {name: dict(values or {}) for name, values in (section or {}).items()}
+
+
+def _tasks(workflow: Workflow) -> Generator[Task]:
+    from fairlead.adapters.workflow.task import Task
+
+    for block in workflow.blocks:
+        if isinstance(block, Workflow):
+            yield from _tasks(block)
+        elif isinstance(block, Task):
+            yield block
+
+
+def _task_names() -> set[str]:
+    """Return the names of all tasks that this process knows."""
+    from fairlead.adapters.workflow.naming import to_snake_case
+    from fairlead.adapters.workflow.task import Task
+
+    found: set[str] = set()
+    left: list[type[Task]] = [Task]
+    while left:
+        for each in left.pop().__subclasses__():
+            found.add(getattr(each, "name", None) or to_snake_case(each.__name__))
+            left.append(each)
+    return found
+
+
+# Records
+
+
+@contextlib.contextmanager
+def _recorded(workflow: Workflow, scope: Scope, argv: Sequence[str]) -> Generator[Callable[[Event], None] | None]:
+    """Give who writes the run down, unless the command or the command line forbids it."""
+    context = scope.context
+    if context.db_untracked or context.dry_run:
+        yield None
+        return
+    databases = context.databases
+    from fairlead.adapters.workflow.records.recorder import Recorder
+
+    with Recorder(
+        databases,
+        workflow,
+        arguments=argv,
+        configuration=scope.config,
+        settings=scope.settings.to_dict(),
+        backend=context.backend_name,
+    ) as recorder:
+        yield recorder

@@ -1,0 +1,5 @@
+PLUGINS = [
+    "outflow.management",
+    "tuto.data_reduction",
+    "tuto.earlier_parts",
+]

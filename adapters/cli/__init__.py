@@ -16,6 +16,7 @@ import click
 from fairlead.adapters.cli import exits, workflows
 from fairlead.adapters.cli.arguments import POSITIVE, source
 from fairlead.adapters.cli.outflow import outflow
+from fairlead.adapters.cli.runs import runs
 from fairlead.adapters.isolation import NAMES, OUTPUT_LIMIT, named
 
 if TYPE_CHECKING:
@@ -265,6 +266,7 @@ def replay(
 fairlead.add_command(workflows.graph)
 fairlead.add_command(workflows.workflow)
 fairlead.add_command(outflow)
+fairlead.add_command(runs)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

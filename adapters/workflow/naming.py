@@ -23,11 +23,13 @@ def keys_of(names: Iterable[str]) -> list[str]:
     """Return a key for each name, in order: the name itself, or with a number from 2 on where it came before."""
     keys: list[str] = []
     taken: set[str] = set()
+    numbers: dict[str, int] = {}
     for name in names:
-        key, number = name, 1
+        key, number = name, numbers.get(name, 1)
         while key in taken:
             number += 1
             key = f"{name}-{number}"
+        numbers[name] = number
         taken.add(key)
         keys.append(key)
     return keys

@@ -21,6 +21,7 @@ from fairlead.adapters.host import LoggingHost
 from fairlead.adapters.workflow.branches import BRANCHES, MergeTask, SkippedOutputs, is_skipped, skipped
 from fairlead.adapters.workflow.exceptions import ExitPipeline
 from fairlead.adapters.workflow.failures import Failure, failure_of
+from fairlead.adapters.workflow.glimpses import glimpses
 from fairlead.adapters.workflow.maps import MAPPED, ItemFailed, MapWorkflow
 from fairlead.adapters.workflow.retries import NONE
 from fairlead.adapters.workflow.types import Skipped
@@ -53,6 +54,8 @@ class Event:
     cached: bool = False
     items: int | None = field(default=None, kw_only=True)
     """Of a map, once it is known, how many items it has."""
+    inputs: Mapping[str, Any] | None = field(default=None, kw_only=True)
+    """What a block that starts was given: JSON data that show it; see ``glimpses``."""
 
 
 class Engine(Protocol):
@@ -256,10 +259,12 @@ def _told(
     if run.observer is None:
         return _guarded(block, inputs, run, path, compute)[0]
 
-    def tell(state: State, failure: Failure | None = None, *, cached: bool = False) -> None:
-        run.tell(Event(path, block.name, block.kind, state, time.time(), failure, cached))
+    def tell(
+        state: State, failure: Failure | None = None, *, cached: bool = False, shown: Mapping[str, Any] | None = None
+    ) -> None:
+        run.tell(Event(path, block.name, block.kind, state, time.time(), failure, cached, inputs=shown))
 
-    tell("running")
+    tell("running", shown=glimpses({**visible(inputs), **block.bound}))
     try:
         outputs, cached = (compute(), False) if parts else _guarded(block, inputs, run, path, compute)
     except ExitPipeline:

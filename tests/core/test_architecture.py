@@ -137,6 +137,8 @@ HEAVY = {
     "httpx",
     "aiohttp",
     "blake3",
+    "sqlalchemy",
+    "alembic",
 }
 
 
@@ -182,6 +184,7 @@ for package in (
     "fairlead.adapters.testing",
     "fairlead.adapters.workflow.commands",
     "fairlead.adapters.workflow.pipeline",
+    "fairlead.adapters.workflow.records",
 ):
     module = importlib.import_module(package)
     missing += [f"{package}.{name}" for name in module.__all__ if not hasattr(module, name)]

@@ -35,7 +35,10 @@ def test_the_core_is_imported_whole_without_an_engine(bare_environment, outside)
 import importlib, pkgutil, sys, fairlead.adapters
 for module in pkgutil.walk_packages(fairlead.adapters.__path__, "fairlead.adapters."):
     if not module.name.endswith("__main__"):
-        importlib.import_module(module.name)
+        try:
+            importlib.import_module(module.name)
+        except ModuleNotFoundError as error:  # of what needs an extra, and pytest for what is for tests
+            assert error.name in {"alembic", "sqlalchemy", "pytest"}, error
 print(sorted({"airflow", "prefect", "adapters", "operators", "flows"} & set(sys.modules)))
 """
     assert output_of(bare_environment / "python", "-c", program).strip() == "[]"

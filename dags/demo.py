@@ -1,8 +1,10 @@
-"""Run the wind study in a terminal, as a Prefect flow and as an Airflow DAG, and show that the three agree.
+"""Run two wind studies in a terminal, as Prefect flows and as Airflow DAGs, and show that the three agree.
 
-All three share one result cache, `build/demo/cache`: what the first computes, the others find. With
-FAIRLEAD_DEMO_FRESH=1 each has an empty cache of its own and computes. `make demo` runs this in the Prefect environment;
-Airflow runs in its own. The engines write to temporary folders, and nothing that is started here outlives this program.
+The first is a twine app: the wind resource at a turbine's hub. The second is a workflow on the same weather: a map over
+turbine types, a search for a layout, a decision. All hosts share one result cache, `build/demo/cache`: what the first
+computes, the others find. With FAIRLEAD_DEMO_FRESH=1 each has an empty cache of its own and computes. `make demo` runs
+this in the Prefect environment; Airflow runs in its own. The engines write to temporary folders, and nothing that is
+started here outlives this program.
 """
 
 import contextlib
@@ -42,18 +44,23 @@ console = Console(highlight=False)
 
 @dataclass
 class Study:
-    """What came of the study in one host."""
+    """What came of the studies in one host."""
 
     host: str
     outcome: dict[str, Any]
+    """Of the wind resource."""
+    farm: dict[str, Any]
+    """The report of the wind farm."""
+    made: int
+    """How many results the wind farm has added to the cache: of turbine types, of iterations, of the weather."""
     seconds: float
-    """How long it took, the host's own start and end included."""
+    """How long both took, the host's own start and end included."""
 
     @property
     def result(self) -> str:
-        """What has to be identical: every output value, and every file by its content."""
+        """What has to be identical: every output value, every file by its content, and the report."""
         values = self.outcome["outputs"]["output_values"]
-        return json.dumps([values, {file["name"]: file["digest"] for file in self.outcome["files"]}])
+        return json.dumps([values, {file["name"]: file["digest"] for file in self.outcome["files"]}, self.farm])
 
 
 class StepFailed(Exception):
@@ -74,7 +81,13 @@ def main() -> int:
         console.print("Interrupted; everything that was started has been stopped.")
         return 130
     console.print()
+    console.print("[bold]The wind resource[/], a twine app")
     console.print(table_of(studies))
+    console.print()
+    console.print("[bold]The wind farm[/], a workflow of maps, iterations and branches")
+    console.print(farm_table_of(studies))
+    console.print(f"Decision: {escape(studies[0].farm['decision'])}")
+    console.print()
     problems = disagreements(studies)
     for problem in problems:
         console.print(f"[bold red]{problem}[/]")
@@ -98,41 +111,58 @@ def in_terminal() -> Study:
     command += ["--input-values", APP / "data" / "input_values.json"]
     command += ["--input-manifest", json.dumps({"datasets": {"weather": {"files": [str(weather)]}}})]
     command += ["--configuration-values", APP / "data" / "configuration_values.json"]
+    farm = [PREFECT / "fairlead", "workflow", "run", f"{DAGS / 'wind_farm.py'}:wind_farm", "--json"]
     console.print("[bold]1 of 3  Terminal:[/] fairlead run dags/apps/wind_resource …")
+    console.print("                  fairlead workflow run dags/wind_farm.py:wind_farm")
+    settings = environment("terminal")
     start = time.monotonic()
-    answer = DEMO / "logs" / "terminal.json"
+    outcome = answer_of(command, settings, "wind_resource")
+    before = results_in(settings)
+    report = answer_of(farm, settings, "wind_farm")["outputs"]["report"]
+    return Study("Terminal", outcome, report, results_in(settings) - before, time.monotonic() - start)
+
+
+def answer_of(command: list[Any], settings: dict[str, str], name: str) -> dict[str, Any]:
+    """Return what a command prints as JSON, which is also kept among the logs."""
+    answer = DEMO / "logs" / f"terminal_{name}.json"
     answer.parent.mkdir(parents=True, exist_ok=True)
     with answer.open("w") as stdout:
-        code = run(command, environment("terminal"), stdout=stdout)
+        code = run(command, settings, stdout=stdout)
     if code:
         raise StepFailed(f"The command ended with exit code {code}; what it said is above.")
-    return Study("Terminal", json.loads(answer.read_text()), time.monotonic() - start)
+    found: dict[str, Any] = json.loads(answer.read_text())
+    return found
+
+
+def results_in(settings: dict[str, str]) -> int:
+    """Return how many results are in the cache of a host."""
+    return sum(1 for _ in Path(settings["FAIRLEAD_CACHE"]).glob("??/*/outcome.json"))
 
 
 def in_prefect(scratch: Path) -> Study:
-    """Run the flow of wind_resource_flow.py on a server that lives as long as the flow."""
+    """Run the flows of wind_resource_flow.py and wind_farm_flow.py on servers that live as long as they do."""
     settings = environment("prefect") | {
         "PREFECT_HOME": str(scratch / "prefect"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
     }
-    console.print("[bold]2 of 3  Prefect flow:[/] dags/wind_resource_flow.py, on an ephemeral server")
-    steps = {"starting a server, running the flow": [PREFECT / "python", __file__, "flow", scratch / "Prefect"]}
+    console.print("[bold]2 of 3  Prefect:[/] dags/wind_resource_flow.py, dags/wind_farm_flow.py, on an ephemeral server")
+    steps = {"starting a server, running the flows": [PREFECT / "python", __file__, "flow", scratch / "Prefect"]}
     return in_engine("Prefect", scratch, settings, steps)
 
 
 def in_airflow(scratch: Path) -> Study:
-    """Run the DAG of wind_resource_dag.py with `dag.test()` and a database in a file."""
+    """Run the DAGs of wind_resource_dag.py and wind_farm_dag.py with `dag.test()` and a database in a file."""
     settings = environment("airflow") | {
         "AIRFLOW_HOME": str(scratch / "airflow"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
     }
-    console.print("[bold]3 of 3  Airflow DAG:[/] dags/wind_resource_dag.py, with dag.test() on SQLite")
+    console.print("[bold]3 of 3  Airflow:[/] dags/wind_resource_dag.py, dags/wind_farm_dag.py, with dag.test() on SQLite")
     steps = {
         "creating the database": [AIRFLOW / "airflow", "db", "migrate"],
-        "running the DAG": [AIRFLOW / "python", __file__, "dag", scratch / "Airflow"],
+        "running the DAGs": [AIRFLOW / "python", __file__, "dag", scratch / "Airflow"],
     }
     return in_engine("Airflow", scratch, settings, steps)
 
@@ -149,7 +179,7 @@ def in_engine(host: str, scratch: Path, settings: dict[str, str], steps: dict[st
             if code:
                 tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
                 raise StepFailed(f"{host}, {step}: it ended with exit code {code}.\n{tail}\nThe whole log: {log}")
-    return Study(host, json.loads((scratch / host).read_text()), time.monotonic() - start)
+    return Study(host, **json.loads((scratch / host).read_text()), seconds=time.monotonic() - start)
 
 
 def run(
@@ -210,8 +240,7 @@ def table_of(studies: list[Study]) -> Table:
         table.add_column(Text(heading), justify="left" if heading == "Host" else "right")
     for heading in ("Fingerprint", "Result"):
         table.add_column(heading)
-    for heading in ("Work\n[s]", "Total\n[s]"):
-        table.add_column(Text(heading), justify="right")
+    table.add_column(Text("Work\n[s]"), justify="right")
     for study in studies:
         outcome, values = study.outcome, study.outcome["outputs"]["output_values"]
         table.add_row(
@@ -220,6 +249,26 @@ def table_of(studies: list[Study]) -> Table:
             outcome["fingerprint"][:12],
             "[green]cache hit[/]" if outcome["cached"] else "computed",
             f"{outcome['seconds']:.2f}",
+        )
+    return table
+
+
+def farm_table_of(studies: list[Study]) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    for heading in ("Host", "Turbine"):
+        table.add_column(heading)
+    for heading in ("Capacity\nfactor", "Lost in\nwakes", "Iterations", "Results\ncomputed"):
+        table.add_column(Text(heading), justify="right")
+    table.add_column(Text("Both\n[s]"), justify="right")
+    for study in studies:
+        farm = study.farm
+        table.add_row(
+            study.host,
+            farm["turbine"],
+            f"{farm['net_capacity_factor']:.1%}",
+            f"{farm['wake_loss']:.2%}",
+            str(farm["iterations"]),
+            str(study.made) if study.made else "[green]none[/]",
             f"{study.seconds:.1f}",
         )
     return table
@@ -232,8 +281,12 @@ def disagreements(studies: list[Study]) -> list[str]:
         problems.append("The results differ.")
     if len({study.outcome["fingerprint"] for study in studies}) > 1:
         problems.append("The fingerprints differ.")
-    expected = "computed" if FRESH else "found the result in the cache"
-    unlike = [study.host for study in (studies if FRESH else studies[1:]) if study.outcome["cached"] == FRESH]
+    expected = "computed" if FRESH else "found the results in the cache"
+    unlike = [
+        study.host
+        for study in (studies if FRESH else studies[1:])
+        if study.outcome["cached"] == FRESH or bool(study.made) != FRESH
+    ]
     return problems + [f"{host} should have {expected}." for host in unlike]
 
 
@@ -246,18 +299,32 @@ def account_of(studies: list[Study]) -> str:
 
 
 def run_flow() -> dict[str, Any]:
+    from wind_farm_flow import wind_farm
     from wind_resource_flow import wind_resource
 
-    return wind_resource()
+    outcome = wind_resource()
+    before = results_in(dict(os.environ))
+    report = wind_farm()["report"]
+    return {"outcome": outcome, "farm": report, "made": results_in(dict(os.environ)) - before}
 
 
 def run_dag() -> dict[str, Any]:
-    from wind_resource_dag import dag
+    import wind_farm_dag
+    import wind_resource_dag
 
+    outcome = xcom_of(wind_resource_dag.dag, "wind_resource")
+    before = results_in(dict(os.environ))
+    report = xcom_of(wind_farm_dag.dag, "report")["report"]
+    return {"outcome": outcome, "farm": report, "made": results_in(dict(os.environ)) - before}
+
+
+def xcom_of(dag: Any, task: str) -> dict[str, Any]:
+    """Run a DAG and return what one of its tasks has returned."""
     run = dag.test()
     if run.state != "success":
-        sys.exit(f"The DAG run ended as {run.state}.")
-    return run.get_task_instance("wind_resource").xcom_pull(task_ids="wind_resource")
+        sys.exit(f"The run of the DAG {dag.dag_id} ended as {run.state}.")
+    found: dict[str, Any] = run.get_task_instance(task).xcom_pull(task_ids=task)
+    return found
 
 
 if __name__ == "__main__":

@@ -108,12 +108,11 @@ def CountWinds(weather: Any) -> {"winds": list[list[float]]}:
 
     speed = weather["wind_speed", 10].to_numpy()
     direction = weather["wind_direction", 10].to_numpy()
-    sector = np.round(direction / 10).astype(int) % 36
-    windy = speed > 0
+    sector = np.where(speed > 0, np.round(direction / 10).astype(int) % 36, -1)
     return [
-        [10.0 * i, round(float(speed[windy & (sector == i)].mean()), 6), round(float((windy & (sector == i)).mean()), 6)]
+        [10.0 * i, round(float(speed[sector == i].mean()), 6), round(float((sector == i).mean()), 6)]
         for i in range(36)
-        if (windy & (sector == i)).any()
+        if (sector == i).any()
     ]
 
 

@@ -146,7 +146,7 @@ def in_prefect(scratch: Path) -> Study:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
     }
-    console.print("[bold]2 of 3  Prefect:[/] dags/wind_resource_flow.py, dags/wind_farm_flow.py, on an ephemeral server")
+    console.print("[bold]2 of 3  Prefect:[/] dags/wind_resource_flow.py and wind_farm_flow.py, on an ephemeral server")
     steps = {"starting a server, running the flows": [PREFECT / "python", __file__, "flow", scratch / "Prefect"]}
     return in_engine("Prefect", scratch, settings, steps)
 
@@ -159,7 +159,7 @@ def in_airflow(scratch: Path) -> Study:
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
     }
-    console.print("[bold]3 of 3  Airflow:[/] dags/wind_resource_dag.py, dags/wind_farm_dag.py, with dag.test() on SQLite")
+    console.print("[bold]3 of 3  Airflow:[/] dags/wind_resource_dag.py and wind_farm_dag.py, with dag.test() on SQLite")
     steps = {
         "creating the database": [AIRFLOW / "airflow", "db", "migrate"],
         "running the DAGs": [AIRFLOW / "python", __file__, "dag", scratch / "Airflow"],

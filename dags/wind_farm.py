@@ -16,7 +16,6 @@ from fairlead.adapters.workflow import IfThenElse, IterativeWorkflow, MapWorkflo
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
 
 SIDE = 2_500.0
 """Side of the square site [m]."""

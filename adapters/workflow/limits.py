@@ -1,13 +1,18 @@
 """A time limit for one try of a block: it is stopped when the limit passes, and `TimedOut` is raised.
 
-In a process's main thread an alarm interrupts the block's Python code. What blocks in compiled code ends only when it
-comes back; a block that must be stoppable at any moment belongs into the engine ``parallel``, or into a twine app.
+In a process's main thread an alarm interrupts the block's Python code. In a process that works for an engine, somebody
+watches besides (`watcher`), and kills the process if the block hangs in compiled code. In any other thread, which no
+alarm reaches, the block is run apart, in such a process.
+
+What blocks in compiled code in the main thread of the run itself ends only when it comes back; a block that must be
+stoppable at any moment belongs into the engine ``parallel``, or into a twine app.
 """
 
 from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -17,6 +22,9 @@ from fairlead.adapters.errors import TimedOut
 if TYPE_CHECKING:
     from fairlead.adapters.workflow.block import Block
     from fairlead.adapters.workflow.running import Outputs, Run
+
+watcher: Callable[[float, str], None] | None = None
+"""Who is told that a limit begins, with its seconds and of whom it is, and that it has ended, with 0 seconds."""
 
 
 def limited(block: Block, inputs: Mapping[str, Any], run: Run, path: str, compute: Callable[[], Outputs]) -> Outputs:
@@ -29,16 +37,29 @@ def limited(block: Block, inputs: Mapping[str, Any], run: Run, path: str, comput
     return _with_alarm(block.timeout, f"{block.kind} '{path or block.name}'", compute)
 
 
+def timed_out(seconds: float, who: str) -> TimedOut:
+    """Return the error that says whose limit has passed."""
+    return TimedOut(f"{who} passed its time limit of {seconds:g} s.", remedy="Raise its timeout, or mend what hangs.")
+
+
 def _with_alarm(seconds: float, who: str, compute: Callable[[], Outputs]) -> Outputs:
     def ring(_number: int, _frame: FrameType | None) -> None:
-        raise TimedOut(
-            f"{who} passed its time limit of {seconds:g} s.", remedy="Raise its timeout, or mend what hangs."
-        )
+        raise timed_out(seconds, who)
 
+    start = time.monotonic()
+    outer = signal.getitimer(signal.ITIMER_REAL)[0]
+    if 0 < outer <= seconds:  # what is round it passes its own limit first
+        return compute()
+    if watcher is not None:
+        watcher(seconds, who)
     previous = signal.signal(signal.SIGALRM, ring)
-    outer, _ = signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         return compute()
     finally:
-        signal.setitimer(signal.ITIMER_REAL, outer)
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
+        if outer:
+            signal.setitimer(signal.ITIMER_REAL, max(outer - (time.monotonic() - start), 1e-6))
+        if watcher is not None:
+            watcher(0, who)

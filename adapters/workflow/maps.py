@@ -7,6 +7,7 @@ the items run is the engine's business (``engines``); what is kept of each, trie
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -70,7 +71,7 @@ class MapWorkflow(Workflow):
                 list that has, for each item, a list of the outputs of each last block.
             no_outputs: whether there are none.
             on_error: what happens when an item fails: the map does (``fail``, the default: what runs is let end, and
-                nothing more is started), its place is taken by a `Failure` (``collect``), or it is left out (``drop``).
+                no item after it is started), its place is taken by a `Failure` (``collect``), or it is left out (``drop``).
             raise_exceptions: Outflow's older way: True is ``fail``, False ``collect``.
             allow_empty: whether a sequence without items is right; by default it is an error.
             chunk: how many items an engine takes at a time.
@@ -226,7 +227,8 @@ class MapWorkflow(Workflow):
         """See `Workflow.execute`."""
         items = self.items(inputs)
         run.expect(self, path, len(items))
-        return self.collected(run.backend.run_items(self, items, run, path), len(items), run, path)
+        with contextlib.closing(run.backend.run_items(self, items, run, path)) as results:
+            return self.collected(results, len(items), run, path)
 
     def collected(
         self, results: Iterable[tuple[int, dict[str, Any] | ItemFailed]], number: int, run: Run, path: str

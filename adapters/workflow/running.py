@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -154,9 +155,13 @@ class Run:
 
     def failed(self, path: str, failure: Failure) -> None:
         """Keep the failure of an item with which the map goes on."""
-        with self._lock:
-            self.failures.append((path, failure))
+        self.keep([(path, failure)])
         _logger.warning("%s: %s", path, failure)
+
+    def keep(self, failures: Sequence[tuple[str, Failure]]) -> None:
+        """Add failures that were told of already."""
+        with self._lock:
+            self.failures.extend(failures)
 
     def results(self, block: Block) -> ResultCache:
         """Return the cache in which a block's results are kept."""
@@ -247,9 +252,15 @@ def run_item(mapping: MapWorkflow, index: int, inputs: Mapping[str, Any], run: R
     except Cancelled:
         raise
     except Exception as error:  # noqa: BLE001 (whatever ends an item is the map's to judge)
-        note = f"In item {index} of map '{mapping.name}'."
+        return item_failed(mapping, index, inputs, error)
+
+
+def item_failed(mapping: MapWorkflow, index: int, inputs: Mapping[str, Any], error: Exception) -> ItemFailed:
+    """Return what stands for an item that an exception has ended."""
+    note = f"In item {index} of map '{mapping.name}'."
+    if note not in getattr(error, "__notes__", ()):
         error.add_note(note)
-        return ItemFailed(error, failure_of(error, index, visible(inputs)))
+    return ItemFailed(error, failure_of(error, index, visible(inputs)))
 
 
 def _told(
@@ -334,8 +345,15 @@ def run_in_order(wiring: Wiring, inputs: Mapping[str, Any], run: Run, path: str)
     return outputs_of(wiring, results)
 
 
-def run_step(step: Step, results: Mapping[int, Outputs], inputs: Mapping[str, Any], run: Run, path: str) -> Outputs:
-    """Run one step with the results of those before it, or skip it."""
+def run_step(
+    step: Step,
+    results: Mapping[int, Outputs],
+    inputs: Mapping[str, Any],
+    run: Run,
+    path: str,
+    run_block: Callable[[Block, Mapping[str, Any], Run, str], Outputs] = run_block,
+) -> Outputs:
+    """Run one step with the results of those before it, or skip it; ``run_block`` says how its block is run."""
     place = f"{path}/{step.key}" if path else step.key
     values = gather(step, results, inputs)
     if values is None:
@@ -419,7 +437,7 @@ class Result:
 
     outputs: Outputs
     failures: tuple[tuple[str, Failure], ...]
-    """Items that failed and did not end it, with the paths of their maps."""
+    """Items that failed and did not end it, with the paths of their maps, in the order of these and of the items."""
     exited: bool
     """Whether a task has ended it before its end, by `exit_pipeline`; then there are no outputs."""
     seconds: float
@@ -482,7 +500,13 @@ def run(
         finally:
             if isinstance(backend, str):
                 engine.close()
-    return Result(outputs, tuple(made.failures), exited, time.perf_counter() - start)
+    failures = sorted(made.failures, key=lambda failed: (_by_number(failed[0]), failed[1].index))
+    return Result(outputs, tuple(failures), exited, time.perf_counter() - start)
+
+
+def _by_number(path: str) -> list[tuple[int, str]]:
+    """Return what paths are sorted by, so that item 10 comes after item 9 in whatever order they were run."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path)]
 
 
 def call(workflow: Workflow, inputs: Mapping[str, Any]) -> Outputs:

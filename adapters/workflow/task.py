@@ -57,6 +57,7 @@ class Task(Block):
         """
         super().__init__(name=name)
         self._calls: _Compiled | None = None
+        self._signature: Signature | None = None
         self.setup_targets()
         given = {option: value for option, value in arguments.items() if option in OPTIONS - set(self.inputs)}
         self.with_options(**{**type(self).options, **given})
@@ -70,7 +71,7 @@ class Task(Block):
     @property
     def signature(self) -> Signature:
         """What the function takes and gives."""
-        return signature_of(self.function, self.name)
+        return self._signature or signature_of(self.function, self.name)
 
     def setup_targets(self) -> None:
         """Set up inputs, outputs and parameters; here those that the function's signature and returns tell.
@@ -155,6 +156,10 @@ class Task(Block):
     def compute(self, inputs: Mapping[str, Any], run: Run, path: str) -> dict[str, Any]:  # noqa: ARG002 (a block's signature)
         """See `Block.compute`."""
         return self(**inputs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what any process can make again, and keep what only one can that knows the names in annotations."""
+        return {**self.__dict__, "_calls": None, "_signature": self.signature}
 
     def _compile(self) -> _Compiled:
         self._calls = _Compiled(self)

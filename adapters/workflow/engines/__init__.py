@@ -5,20 +5,31 @@ One protocol, `running.Engine`, with one implementation a module; all keep the s
 
 from __future__ import annotations
 
+import importlib
+import inspect
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fairlead.adapters.workflow.running import Engine
 
-NAMES = ("default", "parallel", "slurm", "dask")
+_ENGINES = {"default": "in_order.InOrder", "parallel": "parallel.Parallel", "slurm": "slurm.Slurm", "dask": "dask.Dask"}
+NAMES = tuple(_ENGINES)
 
 
 def named(name: str, **options: Any) -> Engine:
     """Return the engine that users call so; raises `InputInvalid` for any other name, and for unknown options."""
-    if name == "default":
-        from fairlead.adapters.workflow.engines.in_order import InOrder
-
-        return InOrder(**options)
     from fairlead.adapters.errors import InputInvalid, Problem
 
-    raise InputInvalid(Problem("backend", f"{name!r} is unknown", ", ".join(NAMES), "Choose one of these."))
+    if name not in _ENGINES:
+        raise InputInvalid(Problem("backend", f"{name!r} is unknown", ", ".join(NAMES), "Choose one of these."))
+    module, _, cls = _ENGINES[name].partition(".")
+    made = getattr(importlib.import_module(f"{__name__}.{module}"), cls)
+    parameters = inspect.signature(made).parameters.values()
+    known = [each.name for each in parameters if each.kind is each.KEYWORD_ONLY]
+    takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters)
+    unknown = [] if takes_any else [option for option in options if option not in known]
+    if unknown:
+        there = ", ".join(known) or "none"
+        raise InputInvalid([Problem(f"backend '{name}', option '{each}'", "is unknown", there, "") for each in unknown])
+    engine: Engine = made(**options)
+    return engine

@@ -71,8 +71,8 @@ class Block:
         self.cache_dir: str | None = None
         self.timeout: float | None = None
         self.retries = NONE
-        self.digest: tuple[tuple[int, ...], str] | None = None
-        """What ``identity`` has found, and of what shape of the block."""
+        self.digests: dict[bool, str] = {}
+        """What ``identity`` has found in this run: of all of it (False), and of one of its parts (True)."""
         self.with_options(**options)
         if workflows := _open.get():
             workflows[-1].add(self)
@@ -92,18 +92,13 @@ class Block:
         Raises:
             InputInvalid: an option is unknown or out of range.
         """
-        unknown = sorted(set(options) - OPTIONS)
-        if unknown:
-            known = ", ".join(sorted(OPTIONS))
-            problems = [Problem(f"'{self.name}', option '{each}'", "is unknown", known, "") for each in unknown]
-            raise InputInvalid(problems)
+        refuse_unknown(options, self.name)
         self.cache = bool(options.get("cache", self.cache))
         self.cache_dir = options.get("cache_dir", self.cache_dir)
         timeout = options.get("timeout", self.timeout)
-        if timeout is not None and not timeout > 0:
-            raise InputInvalid(
-                Problem(f"'{self.name}', timeout", f"{timeout!r} is not above 0", "seconds", "Give e.g. 60.")
-            )
+        if timeout is not None and not (isinstance(timeout, int | float) and timeout > 0):
+            found = f"{timeout!r} is no number above 0"
+            raise InputInvalid(Problem(f"'{self.name}', timeout", found, "seconds", "Give e.g. 60."))
         self.timeout = timeout
         changed = {field: options[option] for option, field in _RETRY_OPTIONS.items() if option in options}
         if changed:
@@ -117,6 +112,17 @@ class Block:
     def add_output(self, name: str, type: Any = Any) -> None:  # noqa: A002 (Outflow's name)
         """Give this block one more output."""
         self.outputs[name] = Target(name, type)
+
+    def leave(self) -> None:
+        """Take this block out of the workflow that it was made in."""
+        if self.workflow is not None and self in self.workflow.blocks:
+            self.workflow.blocks.remove(self)
+            self.workflow.edges = [pair for pair in self.workflow.edges if self not in pair]
+            self.workflow = None
+
+    def forget_digests(self) -> None:
+        """Let ``identity`` look again, because code and bound values may have changed since the last run."""
+        self.digests.clear()
 
     def compute(self, inputs: Mapping[str, Any], run: Run, path: str) -> dict[str, Any]:
         """Do the work once, with checked inputs, and return the outputs by name."""
@@ -146,6 +152,15 @@ class Block:
         return join(self, other)
 
 
+def refuse_unknown(options: Mapping[str, Any], name: str) -> None:
+    """Raise `InputInvalid` for options that no block takes."""
+    unknown = sorted(set(options) - OPTIONS)
+    if unknown:
+        known = ", ".join(sorted(OPTIONS))
+        remedy = "Leave it out, or correct its name."
+        raise InputInvalid([Problem(f"'{name}', option '{each}'", "is unknown", known, remedy) for each in unknown])
+
+
 class Fan(tuple["Block", ...]):
     """Several blocks that are joined as one: the right side of ``a | [b, c]``."""
 
@@ -166,6 +181,10 @@ class Fan(tuple["Block", ...]):
 def join(left: Any, right: Any) -> Any:
     """Make an edge from each block on the left to each on the right; return the right side."""
     ups, downs = _blocks(left), _blocks(right)
+    for side, blocks in ((left, ups), (right, downs)):
+        if not blocks:
+            found = "there is no block in it"
+            raise WorkflowInvalid(Problem(f"{side!r}", found, "one block or more", "Join only what is there."))
     for up in ups:
         for down in downs:
             connect(up, down)
@@ -191,7 +210,7 @@ def connect(up: Block, down: Block) -> None:
         raise WorkflowInvalid(
             Problem(
                 f"{up.name} | {down.name}",
-                f"{names} was made outside any workflow",
+                f"{names} {'were' if len(lost) > 1 else 'was'} made outside any workflow",
                 "blocks that are made in the body of a workflow",
                 "Write this in a function under @as_workflow, in `with Workflow():`, or in a command's setup_tasks.",
             )
@@ -229,6 +248,11 @@ def close_workflow(workflow: Workflow) -> None:
     workflows = _open.get()
     if workflow in workflows:
         _open.set(workflows[: len(workflows) - 1 - workflows[::-1].index(workflow)])
+
+
+def is_open(workflow: Workflow) -> bool:
+    """Tell whether this is in the body of a workflow."""
+    return workflow in _open.get()
 
 
 def current_workflow() -> Workflow | None:

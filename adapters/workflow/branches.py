@@ -1,7 +1,7 @@
 """Branches: a condition that is asked once, its two sides, of which one is skipped, and what joins them again.
 
 What is skipped is decided anew in every run, item and iteration: nothing is kept in the blocks. A block after a skipped
-one is skipped as well, except `MergeTask`, which takes what did run.
+one is skipped as well, except `MergeTask`, which takes what did run. A side that nothing is joined to gives nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from fairlead.adapters.errors import Problem
 from fairlead.adapters.workflow.block import Block, connect
-from fairlead.adapters.workflow.exceptions import ResultInvalid
+from fairlead.adapters.workflow.exceptions import ResultInvalid, WorkflowInvalid
 from fairlead.adapters.workflow.types import Skipped
 
 if TYPE_CHECKING:
@@ -50,20 +50,26 @@ class Choice(Block):
         """Take the condition: a function of some or all (``**kwargs``) of the inputs."""
         super().__init__(name=name)
         self.condition = condition
-        parameters = inspect.signature(condition).parameters.values()
-        self.takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
-        self.asks_for = [
-            parameter.name
-            for parameter in parameters
-            if parameter.kind in {parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY}
-            and parameter.default is parameter.empty
-        ]
-        self._names = {parameter.name for parameter in parameters}
+        _, self.asks_for = asked(condition)
 
     def compute(self, inputs: Mapping[str, Any], run: Run, path: str) -> dict[str, Any]:  # noqa: ARG002 (a block's signature)
         """See `Block.compute`."""
-        asked = inputs if self.takes_all else {name: value for name, value in inputs.items() if name in self._names}
-        return {**inputs, TAKEN: bool(self.condition(**asked))}
+        return {**inputs, TAKEN: bool(self.condition(**chosen(self.condition, inputs)))}
+
+
+def asked(function: Callable[..., Any]) -> tuple[frozenset[str] | None, tuple[str, ...]]:
+    """Return the names that a condition can be given, None for any, and those that it must be given."""
+    parameters = inspect.signature(function).parameters.values()
+    names = [each for each in parameters if each.kind in {each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY}]
+    takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters)
+    required = tuple(each.name for each in names if each.default is each.empty)
+    return None if takes_any else frozenset(each.name for each in names), required
+
+
+def chosen(function: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of some values that a condition asks for."""
+    names, _ = asked(function)
+    return {name: value for name, value in values.items() if names is None or name in names}
 
 
 class Side(Block):
@@ -93,6 +99,10 @@ def IfThenElse(  # noqa: N802 (Outflow's name)
         condition: a function of some or all (``**kwargs``) of what "if" is given; asked once.
         name: what the blocks are named after; the condition's name without it.
     """
+    if not callable(condition):
+        raise WorkflowInvalid(
+            Problem("IfThenElse", f"{condition!r} is no function", "a condition", "Write a function.")
+        )
     given = getattr(condition, "__name__", "condition")
     name = name or ("condition" if given == "<lambda>" else given)
     choice = Choice(condition, name=f"if_{name}")

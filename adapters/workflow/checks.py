@@ -19,9 +19,21 @@ _PROMOTED: dict[type, tuple[type, ...]] = {float: (float, int), complex: (comple
 """What counts as what in annotations, as type checkers have it."""
 
 
-@functools.lru_cache(maxsize=4096)
 def checker(kind: Any) -> Check | None:
     """Return what checks a value: a function that says what is wrong with it, or nothing; None if all are right."""
+    try:
+        return _checker(kind)
+    except TypeError:  # what an Annotated adds to a type cannot be hashed
+        return _checker(bare(kind))
+
+
+def bare(kind: Any) -> Any:
+    """Return a type without what `Annotated` adds to it, or to what it is made of."""
+    return typing.get_type_hints(types.SimpleNamespace(__annotations__={"it": kind}))["it"]
+
+
+@functools.lru_cache(maxsize=4096)
+def _checker(kind: Any) -> Check | None:
     if kind is Any or kind is object or isinstance(kind, TypeVar):
         return None
     if kind is None:
@@ -38,7 +50,8 @@ def _check_deeply(kind: Any, value: Any) -> str:
     try:
         typeguard.check_type(value, kind, collection_check_strategy=typeguard.CollectionCheckStrategy.ALL_ITEMS)
     except typeguard.TypeCheckError as error:
-        path = " of ".join(error._path)  # noqa: SLF001 (where in the value it is; the message names it in one text only)
+        # Where in the value it is; the message names it in one text only.
+        path = " of ".join(error._path)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         place = f": {path}" if path else ""
         return f"is {_a(type(value))}{place} {error.args[0]}" if path else f"is {_a(type(value))}: it {error.args[0]}"
     return ""
@@ -54,14 +67,20 @@ def fits(given: Any, wanted: Any) -> bool:
     given, wanted = _plain(given), _plain(wanted)
     if given is Any or wanted is Any:
         return True
-    if _is_union(given):
-        return any(fits(member, wanted) for member in get_args(given))
-    if _is_union(wanted):
-        return any(fits(given, member) for member in get_args(wanted))
-    if get_origin(given) is Literal:
-        return any(fits_value(value, wanted) for value in get_args(given))
-    if get_origin(wanted) is Literal:
-        return any(fits_value(value, given) for value in get_args(wanted))
+    if _is_union(given) or _is_union(wanted):
+        return any(_fits_one(one, other) for one in _members(given) for other in _members(wanted))
+    return _fits_one(given, wanted)
+
+
+def _members(kind: Any) -> tuple[Any, ...]:
+    return tuple(map(_plain, get_args(kind))) if _is_union(kind) else (kind,)
+
+
+def _fits_one(given: Any, wanted: Any) -> bool:
+    """Tell whether they fit, neither of them being a union."""
+    for one, other in ((given, wanted), (wanted, given)):
+        if get_origin(one) is Literal:
+            return any(fits_value(value, other) for value in get_args(one))
     given_class, wanted_class = get_origin(given) or given, get_origin(wanted) or wanted
     if not isinstance(given_class, type) or not isinstance(wanted_class, type):
         return True
@@ -94,7 +113,7 @@ def element_of(kind: Any) -> Any:
         return None
     arguments = get_args(kind)
     if origin is tuple:
-        return arguments[0] if len(arguments) == 2 and arguments[1] is Ellipsis else Any
+        return arguments[0] if arguments[1:] == (Ellipsis,) else Any
     return arguments[0] if len(arguments) == 1 and hasattr(origin, "__iter__") else Any
 
 

@@ -6,7 +6,6 @@ goes on at the iteration where it was cut off. Options other than ``cache`` hold
 
 from __future__ import annotations
 
-import inspect
 import itertools
 import logging
 from collections.abc import Callable, Mapping
@@ -14,9 +13,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from fairlead.adapters.errors import Problem
-from fairlead.adapters.workflow.branches import is_skipped
-from fairlead.adapters.workflow.checks import fits_value
+from fairlead.adapters.workflow.branches import asked, chosen, is_skipped
+from fairlead.adapters.workflow.checks import fits, fits_value
 from fairlead.adapters.workflow.exceptions import ResultInvalid, WorkflowInvalid
+from fairlead.adapters.workflow.targets import type_name
 from fairlead.adapters.workflow.workflow import Workflow
 
 if TYPE_CHECKING:
@@ -60,10 +60,9 @@ class LoopWorkflow(Workflow):
         where = f"loop '{self.name}'"
         if (iterations is None) != infinite:
             found = "both 'iterations' and 'infinite' are given" if infinite else "it does not say how often"
-            _refuse(self, where, found, "iterations=3, or infinite=True")
+            _refuse(self, where, found, "a number of iterations, or infinite=True")
         for argument, number in (("iterations", iterations), ("limit", limit)):
-            if number is not None and not (isinstance(number, int) and number > 0):
-                _refuse(self, f"{where}, {argument}", f"{number!r} is no whole number above 0", "e.g. 3")
+            _refuse_number(self, f"{where}, {argument}", number)
 
     def execute(self, inputs: Mapping[str, Any], run: Run, path: str) -> dict[str, Any]:
         """See `Workflow.execute`."""
@@ -123,10 +122,10 @@ class IterativeWorkflow(Workflow):
         super().__init__(*blocks, name=name, **options)
         where = f"iteration '{self.name}'"
         if max_iterations is None and break_func is None:
-            _refuse(self, where, "nothing ends it", "max_iterations=10, or a break_func")
-        if max_iterations is not None and not (isinstance(max_iterations, int) and max_iterations > 0):
-            found = f"{max_iterations!r} is no whole number above 0"
-            _refuse(self, f"{where}, max_iterations", found, "e.g. 10")
+            _refuse(self, where, "nothing ends it", "max_iterations, or a break_func")
+        _refuse_number(self, f"{where}, max_iterations", max_iterations)
+        if break_func is not None and not callable(break_func):
+            _refuse(self, f"{where}, break_func", f"{break_func!r} is no function", "a function of its outputs")
         if on_limit not in {"return", "fail"}:
             _refuse(self, f"{where}, on_limit", f"{on_limit!r} is unknown", "'return' or 'fail'")
 
@@ -171,7 +170,8 @@ class IterativeWorkflow(Workflow):
             is_done = bool(start and self._is_enough(outputs))
             for number in () if is_done else numbers:
                 sent = {} if is_skipped(outputs) else outputs
-                outputs = run.part(self, {**first, **sent}, f"{path}[{number}]", {})
+                given = {**first, **{name: value for name, value in sent.items() if name in self.inputs}}
+                outputs = run.part(self, given, f"{path}[{number}]", {})
                 checkpoint.save(number + 1, outputs)
                 if is_done := self._is_enough(outputs):
                     break
@@ -179,13 +179,31 @@ class IterativeWorkflow(Workflow):
                 self._warn_or_fail()
             return outputs
 
+    def problems(self) -> list[Problem]:
+        """See `Workflow.problems`."""
+        required = () if self.break_func is None else asked(self.break_func)[1]
+        unknown = [name for name in required if name not in self.outputs]
+        there = ", ".join(map(repr, self.outputs)) or "nothing"
+        where = f"iteration '{self.name}'"
+        problems = [
+            Problem(
+                f"{where}, break_func",
+                f"it asks for {name!r}, which is no output",
+                f"arguments among {there}",
+                "Rename it.",
+            )
+            for name in unknown
+        ]
+        for name, target in self.inputs.items():
+            sent = self.outputs.get(name)
+            if sent is not None and not fits(sent.type, target.type):
+                found = f"it is sent back as {type_name(sent.type)}"
+                remedy = "Change one of the two annotations."
+                problems.append(Problem(f"{where}, input '{name}'", found, type_name(target.type), remedy))
+        return [*super().problems(), *problems]
+
     def _is_enough(self, outputs: Mapping[str, Any]) -> bool:
-        if self.break_func is None:
-            return False
-        parameters = inspect.signature(self.break_func).parameters
-        if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-            return bool(self.break_func(**outputs))
-        return bool(self.break_func(**{name: value for name, value in outputs.items() if name in parameters}))
+        return self.break_func is not None and bool(self.break_func(**chosen(self.break_func, outputs)))
 
     def _warn_or_fail(self) -> None:
         name = getattr(self.break_func, "__name__", "break_func")
@@ -198,6 +216,11 @@ class IterativeWorkflow(Workflow):
         )
 
 
+def _refuse_number(workflow: Workflow, where: str, number: Any) -> None:
+    if number is not None and not (type(number) is int and number > 0):
+        _refuse(workflow, where, f"{number!r} is no whole number above 0", "a number of times")
+
+
 def _refuse(workflow: Workflow, where: str, found: str, expected: str) -> None:
     workflow.leave()
-    raise WorkflowInvalid(Problem(where, found, expected, f"Write e.g. {expected}."))
+    raise WorkflowInvalid(Problem(where, found, expected, "Give one."))

@@ -71,7 +71,8 @@ class MapWorkflow(Workflow):
                 list that has, for each item, a list of the outputs of each last block.
             no_outputs: whether there are none.
             on_error: what happens when an item fails: the map does (``fail``, the default: what runs is let end, and
-                no item after it is started), its place is taken by a `Failure` (``collect``), or it is left out (``drop``).
+                no item after it is started), its place is taken by a `Failure` (``collect``), or it is left out
+                (``drop``).
             raise_exceptions: Outflow's older way: True is ``fail``, False ``collect``.
             allow_empty: whether a sequence without items is right; by default it is an error.
             chunk: how many items an engine takes at a time.
@@ -83,6 +84,9 @@ class MapWorkflow(Workflow):
             WorkflowInvalid: an argument is unknown, or its value is.
         """
         directives = {option: value for option, value in arguments.items() if option not in OPTIONS}
+        if not isinstance(map_on, Mapping | None):  # pyright: ignore[reportUnnecessaryIsInstance] (users pass texts)
+            found, remedy = f"{short(map_on)} is no mapping", "Write map_on={'name of the sequence': 'input inside'}."
+            raise WorkflowInvalid(Problem(f"map '{name or 'map_workflow'}', map_on", found, "names by name", remedy))
         self.map_on = dict(map_on) if map_on is not None else None
         self.flatten_output = output_name is None if flatten_output is None else flatten_output
         self.output_name = output_name or "map_output"
@@ -133,36 +137,34 @@ class MapWorkflow(Workflow):
     def _sequences(
         self, inside: Mapping[str, Target], available: Mapping[str, Target]
     ) -> tuple[dict[str, str], Problem | None]:
-        where = f"map '{self.name}'"
-        there = ", ".join(inside) or "none"
         if self.map_on is not None:
-            wrong = [inner for inner in self.map_on.values() if inner not in inside]
-            if wrong or not self.map_on:
-                found = f"{wrong[0]!r} is no input inside" if wrong else "it is empty"
-                return {}, Problem(f"{where}, map_on", found, f"inputs inside: {there}", "")
-            return self.map_on, None
+            problem = self._wrong_map_on(self.map_on, inside)
+            return ({}, problem) if problem else (self.map_on, None)
+        where = f"map '{self.name}'"
         inside = {name: target for name, target in inside.items() if name not in self.added_inputs and name[0] != "@"}
-        open_ = [name for name, target in inside.items() if target.is_required and name not in available]
-        unused = [name for name in available if name not in inside]
         if not inside:
-            return {}, Problem(where, "nothing inside takes an input", "an input that gets one item at a time", "")
-        if len(open_) == 1 and len(unused) == 1:
-            return {unused[0]: open_[0]}, None
-        if len(open_) == 1 and not unused and not available:
-            return {open_[0]: open_[0]}, None
-        if len(inside) == 1 and len(available) <= 1 and not unused:
-            (only,) = inside
-            return {only: only}, None
-        if not open_ and len(available) == 1 and not unused:
-            (only,) = available
-            return {only: only}, None
+            remedy = "Give a task inside an argument."
+            return {}, Problem(where, "nothing inside takes an input", "an input that gets one item at a time", remedy)
+        pair = _only_way(inside, available)
+        if pair is not None:
+            return dict([pair]), None
         ups = f"; joined to it: {', '.join(available)}" if available else ""
         return {}, Problem(
             f"{where}, map_on",
-            f"there are several ways to map: inputs inside: {there}{ups}",
+            f"there are several ways to map: inputs inside: {', '.join(inside)}{ups}",
             "one input that nothing else gives",
             "Say which: map_on={'name of the sequence': 'input inside'}.",
         )
+
+    def _wrong_map_on(self, map_on: Mapping[str, str], inside: Mapping[str, Target]) -> Problem | None:
+        inner = list(map_on.values())
+        wrong = [f"{name!r} is no input inside" for name in inner if name not in inside]
+        wrong += [f"{name!r} gets items of {inner.count(name)} sequences" for name in inner if inner.count(name) > 1]
+        if not map_on:
+            wrong = ["it is empty"]
+        expected = f"inputs inside: {', '.join(inside) or 'none'}"
+        remedy = "Write map_on={'name of the sequence': 'input inside'}."
+        return Problem(f"map '{self.name}', map_on", wrong[0], expected, remedy) if wrong else None
 
     def outer_inputs(self, wiring: Wiring) -> dict[str, Target]:
         """See `Workflow.outer_inputs`: sequences under their names outside."""
@@ -199,29 +201,24 @@ class MapWorkflow(Workflow):
             if problem:
                 raise TaskException(problem)
             values = {inner: values[target.name] for inner, target in targets.items() if target.name in values}
+        called = {inner: name for name, inner in (self.map_on or {}).items()}
+        sequences = {
+            name: _sequence(values.pop(name, None), f"map '{self.name}', input '{called.get(name, name)}'")
+            for name in sorted(names)
+        }
+        self._check_lengths({called.get(name, name): len(sequence) for name, sequence in sequences.items()})
+        return [{**values, **dict(zip(sequences, item, strict=True))} for item in zip(*sequences.values(), strict=True)]
+
+    def _check_lengths(self, lengths: Mapping[str, int]) -> None:
         where = f"map '{self.name}'"
-        sequences: dict[str, Sequence[Any]] = {}
-        for name in names:
-            value = values.pop(name)
-            if isinstance(value, str | bytes | Mapping) or not hasattr(value, "__iter__"):
-                found = f"{short(value)} has no items to map over"
-                raise TaskException(Problem(f"{where}, input '{name}'", found, "a sequence", "Give e.g. a list."))
-            sequences[name] = value if isinstance(value, list | tuple) else list(value)
-        lengths = {name: len(sequence) for name, sequence in sequences.items()}
         if len(set(lengths.values())) > 1:
             found = ", ".join(f"'{name}' has {length} items" for name, length in lengths.items())
             raise TaskException(Problem(where, found, "sequences of one length", "They are taken in step."))
         if not self.allow_empty and not next(iter(lengths.values())):
-            names_ = ", ".join(f"'{name}'" for name in lengths)
-            raise TaskException(
-                Problem(
-                    f"{where}, input {names_}",
-                    "is empty: there is nothing to map over",
-                    "at least one item",
-                    "If that can be right, say so: allow_empty=True.",
-                )
-            )
-        return [{**values, **dict(zip(sequences, item, strict=True))} for item in zip(*sequences.values(), strict=True)]
+            names = ", ".join(f"'{name}'" for name in lengths)
+            found = "is empty: there is nothing to map over"
+            remedy = "If that can be right, say so: allow_empty=True."
+            raise TaskException(Problem(f"{where}, input {names}", found, "at least one item", remedy))
 
     def execute(self, inputs: Mapping[str, Any], run: Run, path: str) -> dict[str, Any]:
         """See `Workflow.execute`."""
@@ -271,3 +268,34 @@ class MapWorkflow(Workflow):
         """Cut the items into chunks as the map asks, or so that each worker gets several."""
         size = self.chunk if isinstance(self.chunk, int) else max(1, min(256, number // (workers * per_worker)))
         return [range(start, min(start + size, number)) for start in range(0, number, size)]
+
+
+def _only_way(inside: Mapping[str, Target], available: Mapping[str, Target]) -> tuple[str, str] | None:
+    """Return which sequence gives its items to which input inside, if that can only be one."""
+    open_ = [name for name, target in inside.items() if target.is_required and name not in available]
+    unused = [name for name in available if name not in inside]
+    if len(open_) == 1 and (len(unused) == 1 or not available):
+        return (unused or open_)[0], open_[0]
+    if unused or len(available) > 1:
+        return None
+    if len(inside) == 1:
+        (only,) = inside
+        return only, only
+    if available and not open_:
+        (only,) = available
+        return only, only
+    return None
+
+
+def _sequence(value: Any, where: str) -> Sequence[Any]:
+    """Return what a map goes through; raises `TaskException` for what has no items in an order."""
+    if isinstance(value, list | tuple):
+        return value
+    items: Iterable[Any] | None = None
+    if not isinstance(value, str | bytes | Mapping):
+        with contextlib.suppress(TypeError):
+            items = iter(value)
+    if items is None:
+        found = f"{short(value)} has no items to map over"
+        raise TaskException(Problem(where, found, "a sequence", "Give e.g. a list."))
+    return list(items)

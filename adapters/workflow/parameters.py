@@ -5,7 +5,7 @@ It does not read configuration files; who starts a run does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fairlead.adapters.errors import Problem
@@ -23,10 +23,18 @@ def parameter_values(
 ) -> dict[str, Any]:
     """Return the values of a task's parameters; what is missing or of another type is added to ``problems``."""
     section = current_parameters().get(task.name) or {}
+    if not isinstance(section, Mapping):
+        names = ", ".join(target.name for target, _ in parameters)
+        found = f"{short(section)} is no mapping"
+        problems.append(Problem(f"parameters.{task.name}", found, f"values by name: {names}", "Write them below it."))
+        return {}
     values: dict[str, Any] = {}
     for target, check in parameters:
         where = f"parameters.{task.name}.{target.name}"
         if target.name not in section:
+            if not target.is_required:
+                values[target.name] = target.default
+                continue
             remedy = f"Write it under parameters: {task.name}: in the configuration file, or give it to the run."
             problems.append(Problem(where, "is missing", type_name(target.type), remedy))
             continue

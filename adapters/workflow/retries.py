@@ -5,8 +5,10 @@ The module does not try anything.
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass
+from typing import Any
 
 from fairlead.adapters.errors import InputInvalid, Problem
 
@@ -26,17 +28,17 @@ class Retries:
 
     def __post_init__(self) -> None:
         """Raise `InputInvalid` with every field that is out of range."""
-        wrong = [
-            ("retries", self.times, "a whole number, 0 or more", isinstance(self.times, int) and self.times >= 0),
-            ("retry_delay", self.delay, "seconds, 0 or more", self.delay >= 0),
-            ("retry_backoff", self.backoff, "a factor, 1 or more", self.backoff >= 1),
-            ("max_retry_delay", self.max_delay, "seconds, 0 or more", self.max_delay >= 0),
-            ("retry_jitter", self.jitter, "a part between 0 and 1", 0 <= self.jitter <= 1),
+        rules: list[tuple[str, Any, str, type[Any], float, float]] = [
+            ("retries", self.times, "a whole number, 0 or more", int, 0, math.inf),
+            ("retry_delay", self.delay, "seconds, 0 or more", float, 0, math.inf),
+            ("retry_backoff", self.backoff, "a factor, 1 or more", float, 1, math.inf),
+            ("max_retry_delay", self.max_delay, "seconds, 0 or more", float, 0, math.inf),
+            ("retry_jitter", self.jitter, "a part between 0 and 1", float, 0, 1),
         ]
         problems = [
             Problem(name, f"{value!r} is out of range", expected, f"Give {expected}.")
-            for name, value, expected, good in wrong
-            if not good
+            for name, value, expected, kind, least, most in rules
+            if not (isinstance(value, int | kind) and least <= value <= most)
         ]
         if problems:
             raise InputInvalid(problems)

@@ -17,22 +17,22 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from fairlead.adapters.errors import Cancelled, ContractError, TimedOut
+from fairlead.adapters.errors import Cancelled, ContractError, InputInvalid, Problem, TimedOut
 from fairlead.adapters.host import LoggingHost
 from fairlead.adapters.workflow.branches import BRANCHES, MergeTask, SkippedOutputs, is_skipped, skipped
-from fairlead.adapters.workflow.exceptions import ExitPipeline
-from fairlead.adapters.workflow.failures import Failure, failure_of
+from fairlead.adapters.workflow.exceptions import ExitPipeline, WorkflowInvalid
+from fairlead.adapters.workflow.failures import Failure, failure_of, short
 from fairlead.adapters.workflow.glimpses import glimpses
 from fairlead.adapters.workflow.maps import MAPPED, ItemFailed, MapWorkflow
 from fairlead.adapters.workflow.retries import NONE
 from fairlead.adapters.workflow.types import Skipped
 from fairlead.adapters.workflow.wiring import Step, Wiring, check, resolved
+from fairlead.adapters.workflow.workflow import Workflow
 
 if TYPE_CHECKING:
     from fairlead.adapters.cache import ResultCache
     from fairlead.adapters.host import Host
     from fairlead.adapters.workflow.block import Block
-    from fairlead.adapters.workflow.workflow import Workflow
 
 _logger = logging.getLogger(__name__)
 
@@ -370,11 +370,7 @@ def run_step(
 def gather(step: Step, results: Mapping[int, Outputs], inputs: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return what a step is given, or None if it is skipped; ``inputs`` are those of its workflow."""
     if isinstance(step.block, MergeTask):
-        ran = {number: results[number] for number in step.ups if not is_skipped(results[number])}
-        if not ran:
-            return None
-        missing = skipped(step.outputs)
-        return {BRANCHES: {str(number): {**missing, **outputs} for number, outputs in ran.items()}}
+        return _branches(step, results)
     for number in step.ups:
         if type(results[number]) is SkippedOutputs:
             return None
@@ -386,14 +382,19 @@ def gather(step: Step, results: Mapping[int, Outputs], inputs: Mapping[str, Any]
         value = values[name] = outputs[output]
         if type(value) is Skipped:
             return None
-    for name, outside, is_required in step.from_workflow:
-        if outside in inputs:
+    for name, outside in step.from_workflow:
+        if outside in inputs:  # else the block says that it is missing
             values[name] = inputs[outside]
-        elif is_required:
-            continue  # the block says that it is missing
     if step.mapped:
         values[MAPPED] = step.mapped
     return values
+
+
+def _branches(step: Step, results: Mapping[int, Outputs]) -> dict[str, Any] | None:
+    """Return what a merge is given: the outputs of the branches that ran."""
+    ran = {number: results[number] for number in step.ups if not is_skipped(results[number])}
+    missing = skipped(step.outputs)
+    return {BRANCHES: {str(number): {**missing, **outputs} for number, outputs in ran.items()}} if ran else None
 
 
 def outputs_of(wiring: Wiring, results: Mapping[int, Outputs]) -> Outputs:
@@ -477,6 +478,8 @@ def run(
     from fairlead.adapters.workflow.engines import named
 
     start = time.perf_counter()
+    _refuse_unusable(workflow, inputs)
+    workflow.forget_digests()
     given = resolved(workflow, inputs or {})
     engine = named(backend, **(options or {})) if isinstance(backend, str) else backend
     made = Run(
@@ -507,6 +510,16 @@ def run(
 def _by_number(path: str) -> list[tuple[int, str]]:
     """Return what paths are sorted by, so that item 10 comes after item 9 in whatever order they were run."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path)]
+
+
+def _refuse_unusable(workflow: Any, inputs: Any) -> None:
+    if not isinstance(workflow, Workflow):
+        remedy = "Call what makes it, or put the task into one: Workflow(MyTask())."
+        raise WorkflowInvalid(Problem("run", f"{short(workflow)} is no workflow", "a workflow", remedy))
+    if not isinstance(inputs, Mapping | None):
+        where = f"{workflow.kind} '{workflow.name}', inputs"
+        remedy = f"Write a dict, e.g. {{'{next(iter(workflow.inputs), 'x')}': 1}}."
+        raise InputInvalid(Problem(where, f"{short(inputs)} is no mapping", "values by name", remedy))
 
 
 def call(workflow: Workflow, inputs: Mapping[str, Any]) -> Outputs:

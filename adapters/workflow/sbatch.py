@@ -1,4 +1,4 @@
-"""The options of ``sbatch``, in snake case, as a map takes them: so that a misspelt argument is told where it is written.
+"""The options of ``sbatch``, in snake case, as a map takes them, so that a misspelt argument is told where it is made.
 
 The names are those of Slurm's manual page of sbatch. The module submits nothing; see ``engines.slurm``.
 """

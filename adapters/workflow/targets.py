@@ -7,16 +7,18 @@ once; each task instance has targets of its own. The module checks no values: th
 from __future__ import annotations
 
 import ast
-import functools
 import inspect
-import textwrap
+import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_origin, is_typeddict
+from weakref import WeakKeyDictionary
 
 from fairlead.adapters.errors import Problem
+from fairlead.adapters.workflow.checks import bare
 from fairlead.adapters.workflow.exceptions import TargetException, TaskWithKwargsException
+from fairlead.adapters.workflow.sources import definition
 from fairlead.adapters.workflow.types import NO_DEFAULT, Parameter
 
 _MISSING = object()
@@ -86,84 +88,119 @@ class Signature:
     """Whether it takes any name (``**kwargs``)."""
 
 
-@functools.lru_cache(maxsize=4096)
+_signatures: WeakKeyDictionary[Callable[..., Any], Signature] = WeakKeyDictionary()
+
+
 def signature_of(function: Callable[..., Any], task: str) -> Signature:
-    """Find what a task's function takes and gives; ``task`` names it in errors.
+    """Find what a task's function takes and gives, once; ``task`` names it in errors.
 
     Raises `TargetException` for annotations that cannot be used, and `TaskWithKwargsException`.
     """
+    if function not in _signatures:
+        _signatures[function] = _found(function, task)
+    return _signatures[function]
+
+
+def _found(function: Callable[..., Any], task: str) -> Signature:
     try:
         found = inspect.signature(function)
     except (TypeError, ValueError) as error:
         raise _unusable(task, f"the signature of {function!r} cannot be read", "a Python function", "") from error
     inputs: dict[str, Target] = {}
     parameters: dict[str, Target] = {}
-    takes_any = False
-    names = list(found.parameters)
-    for name, parameter in found.parameters.items():
-        if name == "self" and name == names[0]:
+    several = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
+    for place, (name, parameter) in enumerate(found.parameters.items()):
+        if parameter.kind in several or (name == "self" and place == 0):
             continue
-        if parameter.kind is parameter.KEYWORD_ONLY:
-            raise TaskWithKwargsException(
-                Problem(
-                    f"task '{task}', input '{name}'",
-                    "it is keyword-only",
-                    "inputs that are also positional",
-                    "Leave out the '*' before it.",
-                )
-            )
-        if parameter.kind is parameter.VAR_KEYWORD:
-            takes_any = True
-        if parameter.kind in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}:
-            continue
-        annotation = _annotation(parameter.annotation, function, f"task '{task}', input '{name}'")
+        where = f"task '{task}', input '{name}'"
+        _refuse_kind(parameter, where)
+        annotation = _annotation(parameter.annotation, function, where)
+        default = NO_DEFAULT if parameter.default is parameter.empty else parameter.default
         if isinstance(annotation, Parameter):
-            parameters[name] = Target(name, annotation.type)
+            parameters[name] = Target(name, _type(annotation.type, where), default)
         else:
-            default = NO_DEFAULT if parameter.default is parameter.empty else parameter.default
-            inputs[name] = Target(name, annotation, default)
+            inputs[name] = Target(name, _type(annotation, where), default)
     outputs, why = _outputs(function, found.return_annotation, task)
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in found.parameters.values())
     return Signature(inputs, parameters, outputs, why, takes_any)
+
+
+def _refuse_kind(parameter: inspect.Parameter, where: str) -> None:
+    """Refuse arguments that are not both positional and named."""
+    expected = "inputs that have a name and a position"
+    if parameter.kind is parameter.KEYWORD_ONLY:
+        raise TaskWithKwargsException(Problem(where, "it is keyword-only", expected, "Leave out the '*' before it."))
+    if parameter.kind is parameter.POSITIONAL_ONLY:
+        raise TargetException(Problem(where, "it is positional-only", expected, "Leave out the '/' after it."))
 
 
 def _annotation(annotation: Any, function: Callable[..., Any], where: str) -> Any:
     """Return what an annotation means; a text is evaluated where the function was defined."""
     if annotation is inspect.Parameter.empty:
         return Any
-    if not isinstance(annotation, str):
+    if annotation is Parameter:
+        return Parameter()
+    if not isinstance(annotation, str) and not typing.get_args(annotation):
         return annotation
-    plain = inspect.unwrap(function)
-    closure = inspect.getclosurevars(plain).nonlocals if inspect.isfunction(plain) else {}
+    plain = _plain(function)
+    names = getattr(plain, "__globals__", {})
+    known = _known(plain)
     try:
-        return eval(annotation, getattr(plain, "__globals__", {}), dict(closure))  # noqa: S307 (the user's own text)
+        if isinstance(annotation, str):
+            meant = eval(annotation, names, known)  # noqa: S307 (the user's own text)
+            return _annotation(meant, function, where)
+        holder = types.SimpleNamespace(__annotations__={"it": annotation})
+        return typing.get_type_hints(holder, names, known, include_extras=True)["it"]
     except Exception as error:
         raise TargetException(
             Problem(
                 where,
                 f"the annotation {annotation!r} cannot be evaluated: {type(error).__name__}: {error}",
-                "names that are known where the task is defined",
-                "Import them at the top of the module, or leave out 'from __future__ import annotations'.",
+                "a type, of names that are known where the task is defined",
+                "Write a type, and import its names at the top of the module.",
             )
         ) from error
 
 
+def _known(function: Any) -> dict[str, Any]:
+    """Return the names, besides the global ones, that were known where a function was defined."""
+    closure = inspect.getclosurevars(function).nonlocals if inspect.isfunction(function) else {}
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_globals is not getattr(function, "__globals__", None):
+        frame = frame.f_back
+    return {**(frame.f_locals if frame is not None else {}), **closure}
+
+
+def _type(kind: Any, where: str) -> Any:
+    """Return what is a type; raises `TargetException` for values and functions, and for what cannot be compared."""
+    is_hashable = True
+    try:
+        hash(bare(kind))
+    except TypeError:
+        is_hashable = False
+    if is_hashable and not isinstance(kind, int | float | str | tuple | types.FunctionType | types.BuiltinFunctionType):
+        return kind
+    found = f"the annotation {getattr(kind, '__qualname__', repr(kind))} is no type"
+    raise TargetException(Problem(where, found, "a type", "Write e.g. int, list[int], int | str or typing.Any."))
+
+
+def _plain(function: Callable[..., Any]) -> Any:
+    """Return the function itself, without decorators and without the object that a method is bound to."""
+    return inspect.unwrap(getattr(function, "__func__", function))
+
+
 def _outputs(function: Callable[..., Any], annotation: Any, task: str) -> tuple[Mapping[str, Target] | None, str]:
-    annotation = (
-        _annotation(annotation, function, f"task '{task}', return annotation")
-        if (annotation is not inspect.Signature.empty)
-        else None
-    )
-    if annotation is None or annotation is type(None):
+    if annotation is not inspect.Signature.empty and not isinstance(annotation, list | set):
+        annotation = _annotation(annotation, function, f"task '{task}', return annotation")
+    if annotation in (inspect.Signature.empty, None, type(None)):
         return _returned(function)
     if isinstance(annotation, dict):
         return {
-            name: Target(name, _annotation(kind, function, f"task '{task}', output '{name}'"))
+            name: Target(output_name(name, task), _output_type(kind, function, f"task '{task}', output '{name}'"))
             for name, kind in annotation.items()
         }, ""
     if is_typeddict(annotation):
-        required = annotation.__required_keys__
-        hints = typing.get_type_hints(annotation)
-        return {name: Target(name, kind, is_certain=name in required) for name, kind in hints.items()}, ""
+        return _typed(annotation, function, task), ""
     raise _unusable(
         task,
         f"the return annotation is {getattr(annotation, '__name__', annotation)!s}",
@@ -172,44 +209,62 @@ def _outputs(function: Callable[..., Any], annotation: Any, task: str) -> tuple[
     )
 
 
+def _output_type(kind: Any, function: Callable[..., Any], where: str) -> Any:
+    return _type(_annotation(kind, function, where), where)
+
+
+def _typed(annotation: Any, function: Callable[..., Any], task: str) -> dict[str, Target]:
+    """Return the outputs that a TypedDict says."""
+    names = getattr(_plain(function), "__globals__", {})
+    try:
+        hints = typing.get_type_hints(annotation, None, names, include_extras=True)
+    except (NameError, TypeError) as error:
+        found = f"the types of {annotation.__name__} cannot be evaluated: {error}"
+        raise _unusable(task, found, "names that are known where it is defined", "Import them there.") from error
+    outputs = {}
+    for name, hint in hints.items():
+        is_marked = get_origin(hint) in {typing.Required, typing.NotRequired}
+        is_certain = get_origin(hint) is typing.Required if is_marked else name in annotation.__required_keys__
+        kind = typing.get_args(hint)[0] if is_marked else hint
+        outputs[name] = Target(output_name(name, task), kind, is_certain=is_certain)
+    return outputs
+
+
+def output_name(name: Any, block: str) -> str:
+    """Return the name of an output; raises `TargetException` for what cannot be one."""
+    if isinstance(name, str) and name and name[0] != "@":
+        return name
+    found = f"{name!r} cannot be the name of an output"
+    raise TargetException(Problem(f"task '{block}'", found, "a text that does not begin with '@'", "Rename it."))
+
+
 def _unusable(task: str, found: str, expected: str, remedy: str) -> TargetException:
     return TargetException(Problem(f"task '{task}'", found, expected, remedy))
 
 
 def _returned(function: Callable[..., Any]) -> tuple[Mapping[str, Target] | None, str]:
     """Read the outputs from the return statements of a function, or say why that cannot be done."""
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(function))))
-    except (OSError, TypeError, SyntaxError, IndentationError):
+    plain = _plain(function)
+    found = definition(plain) if inspect.isfunction(plain) else None
+    if found is None:
         return None, "its source is not at hand"
-    definition = next(
-        (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)), None
-    )
-    if definition is None:
-        return None, "it is not defined with 'def'"
     returns: list[list[str]] = []
-    for node in _own_nodes(definition):
+    for node in [ast.Return(found.body)] if isinstance(found, ast.Lambda) else _own_nodes(found):
         if isinstance(node, ast.Yield | ast.YieldFrom):
             return None, "it yields"
-        if isinstance(node, ast.Return):
+        if isinstance(node, ast.Return) and not _is_skipped(node.value):
             keys = _keys(node.value)
             if keys is None:
-                if node.value is None or (isinstance(node.value, ast.Constant) and node.value.value is None):
-                    returns.append([])
-                    continue
-                if _is_skipped(node.value):
-                    continue
-                return None, f"line {node.lineno} returns something else than a dict with its names written out"
+                line = getattr(node, "lineno", found.lineno)
+                return None, f"line {line} returns something else than a dict with its names written out"
             returns.append(keys)
-    if not any(returns):
-        return {}, ""
     names = dict.fromkeys(name for keys in returns for name in keys)
     return {name: Target(name, is_certain=all(name in keys for keys in returns)) for name in names}, ""
 
 
-def _own_nodes(definition: ast.AST) -> Iterator[ast.AST]:
+def _own_nodes(node: ast.AST) -> Iterator[ast.AST]:
     """Go through what a function's body holds, without the functions and classes that it defines."""
-    for child in ast.iter_child_nodes(definition):
+    for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
             continue
         yield child
@@ -217,7 +272,9 @@ def _own_nodes(definition: ast.AST) -> Iterator[ast.AST]:
 
 
 def _keys(value: ast.expr | None) -> list[str] | None:
-    """Return the names in ``{"a": …}`` or ``dict(a=…)``; None for anything else."""
+    """Return the names in ``{"a": …}`` or ``dict(a=…)``, and none for nothing; None for anything else."""
+    if value is None or (isinstance(value, ast.Constant) and value.value is None):
+        return []
     if isinstance(value, ast.Dict):
         names = [key.value for key in value.keys if isinstance(key, ast.Constant) and isinstance(key.value, str)]
         return names if len(names) == len(value.keys) else None
@@ -227,7 +284,7 @@ def _keys(value: ast.expr | None) -> list[str] | None:
     return None
 
 
-def _is_skipped(value: ast.expr) -> bool:
+def _is_skipped(value: ast.expr | None) -> bool:
     """Tell whether a return statement says that nothing was done: ``return Skipped()``."""
     return isinstance(value, ast.Call) and ast.unparse(value.func).rpartition(".")[2] == "Skipped"
 

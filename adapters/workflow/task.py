@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
 from fairlead.adapters.errors import Problem
-from fairlead.adapters.workflow.block import OPTIONS, Block
+from fairlead.adapters.workflow.block import OPTIONS, Block, refuse_unknown
 from fairlead.adapters.workflow.checks import checker
 from fairlead.adapters.workflow.exceptions import (
     ContextArgumentException,
@@ -38,15 +38,14 @@ class Task(Block):
     kind: ClassVar[str] = "task"
     plugin_name: ClassVar[str | None] = None
     """The plugin that it was defined in, if any."""
-    with_self: ClassVar[bool] = True
-    """Whether the function gets the task as its first argument."""
     options: ClassVar[Mapping[str, Any]] = {}
     """How instances are run unless they are told otherwise; see `Block.with_options`."""
 
-    def __init__(self, *, name: str | None = None, **arguments: Any) -> None:
+    def __init__(self, *values: Any, name: str | None = None, **arguments: Any) -> None:
         """Make a task of a workflow.
 
         Args:
+            values: none: what is bound is named.
             name: what it is called, also in the ``parameters`` of the configuration.
             arguments: values of inputs, which then come from nowhere else; and options (see `Block.with_options`) that
                 no input is named like.
@@ -58,15 +57,32 @@ class Task(Block):
         super().__init__(name=name)
         self._calls: _Compiled | None = None
         self._signature: Signature | None = None
+        try:
+            self._set_up(values, arguments)
+        except BaseException:
+            self.leave()
+            raise
+
+    def _set_up(self, values: tuple[Any, ...], arguments: Mapping[str, Any]) -> None:
         self.setup_targets()
+        if values:
+            name = next(iter(self.inputs), "input")
+            found = f"{short(values[0])} is given without a name"
+            remedy = f"Write {type(self).__name__}({name}={short(values[0])})."
+            raise TaskException(Problem(f"task '{self.name}'", found, "values of inputs, by name", remedy))
         given = {option: value for option, value in arguments.items() if option in OPTIONS - set(self.inputs)}
         self.with_options(**{**type(self).options, **given})
         self.bind(**{name: value for name, value in arguments.items() if name not in given})
 
     @property
     def function(self) -> Callable[..., Any]:
-        """The function, unbound."""
-        return inspect.getattr_static(type(self), "run").__func__ if not self.with_self else type(self).run
+        """The function, which takes the task as its first argument if `takes_self`."""
+        return type(self).run
+
+    @property
+    def takes_self(self) -> bool:
+        """Whether the function gets the task as its first argument."""
+        return inspect.isfunction(inspect.getattr_static(type(self), "run"))
 
     @property
     def signature(self) -> Signature:
@@ -78,8 +94,10 @@ class Task(Block):
 
         Override it to add targets with `add_input`, `add_output` and `add_parameter`, before or after calling this.
         """
-        signature = self.signature
         cls = type(self)
+        if cls.run is Task.run:
+            self.run()
+        signature = self.signature
         for targets, found, declared in (
             (self.inputs, signature.inputs, getattr(cls, "_declared_inputs", {})),
             (self.parameters, signature.parameters, getattr(cls, "_declared_parameters", {})),
@@ -100,17 +118,20 @@ class Task(Block):
 
     def bind(self, **arguments: Any) -> None:
         """Give inputs their values, which then come from nowhere else; raises `TaskException` for other names."""
-        unknown = [name for name in arguments if name not in self.inputs and not self.signature.takes_any]
-        if unknown:
-            there = ", ".join(self.inputs) or "none"
-            raise TaskException(
-                [
-                    Problem(f"task '{self.name}', '{each}'", "is no input of it", f"one of: {there}", "")
-                    for each in unknown
-                ]
-            )
+        wrong = [name for name in arguments if name not in self.inputs]
+        if wrong and not (self.signature.takes_any and self.parameters.keys().isdisjoint(wrong)):
+            raise TaskException([self.unknown(name) for name in wrong])
         self.bound.update(arguments)
         self._calls = None
+
+    def unknown(self, name: str) -> Problem:
+        """Say that something is no input of it."""
+        where = f"task '{self.name}', '{name}'"
+        if name in self.parameters:
+            remedy = f"Write it under parameters: {self.name}: in the configuration file, or give it to the run."
+            return Problem(where, "is a parameter", "a value in the configuration", remedy)
+        there = ", ".join(self.inputs) or "none"
+        return Problem(where, "is no input of it", f"one of: {there}", "Leave it out, or correct its name.")
 
     def problems(self) -> list[Problem]:
         """Say what cannot be right, before anything runs: outputs that cannot be told, bound values of other types."""
@@ -131,11 +152,10 @@ class Task(Block):
                 found.append(_problem(self, "input", target, value, wrong))
         return found
 
-    def run(self, *args: Any, **kwargs: Any) -> Any:
+    def run(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG002 (whatever a subclass takes)
         """Do the work: override this, with the task's inputs as arguments."""
-        raise TargetException(
-            Problem(f"task '{self.name}'", "has no function 'run'", "one in its class", "Write def run(self, ...).")
-        )
+        found = "its class has no function 'run'"
+        raise TargetException(Problem(f"task '{self.name}'", found, "what it does", "Write def run(self, ...)."))
 
     def __call__(self, *args: Any, **inputs: Any) -> dict[str, Any]:
         """Run it with values for its inputs, in their order or by name; return its outputs by name.
@@ -206,7 +226,7 @@ class Task(Block):
         with_self: bool = False,
         plugin_name: str | None = None,
         **options: Any,
-    ) -> type[Self] | Callable[[Callable[..., Any]], type[Self]]:
+    ) -> Any:
         """Make a task class of a function; with or without arguments, as a decorator.
 
         Args:
@@ -217,23 +237,13 @@ class Task(Block):
             options: how its instances are run; see `Block.with_options`.
         """
 
-        def decorate(function: Callable[..., Any]) -> type[Self]:
-            first = next(iter(inspect.signature(function).parameters), None)
-            if with_self and first != "self":
-                raise ContextArgumentException(
-                    Problem(
-                        f"task '{function.__name__}'",
-                        f"its first argument is {first!r}",
-                        "'self', because of with_self=True",
-                        "Call it 'self'.",
-                    )
-                )
-            made: type[Self] = type(
+        def decorate(function: Callable[..., Any]) -> type[Any]:
+            _refuse_unfit(function, options, with_self=with_self)
+            made: type[Any] = type(
                 to_camel_case(function.__name__),
                 (cls,),
                 {
                     "run": function if with_self else staticmethod(function),
-                    "with_self": with_self,
                     "options": {**cls.options, **options},
                     "name": name or to_snake_case(function.__name__),
                     "plugin_name": plugin_name,
@@ -260,7 +270,7 @@ class _Compiled:
         if found:
             raise TargetException(found)
         self.function = task.function
-        self.takes_self = task.with_self
+        self.takes_self = task.takes_self
         self.is_async = inspect.iscoroutinefunction(self.function)
         self.inputs: list[tuple[Target, _Check | None]] = [
             (target, checker(target.type)) for name, target in task.inputs.items() if name not in task.bound
@@ -282,27 +292,16 @@ class _Compiled:
         for target, check in self.inputs:
             value = given.get(target.name, NO_DEFAULT)
             if value is NO_DEFAULT:
-                if target.default is NO_DEFAULT:
-                    expected = f"a value of type {type_name(target.type)}"
-                    where = f"task '{task.name}', input '{target.name}'"
-                    remedy = "Let an upstream block give it, or bind it."
-                    problems.append(Problem(where, "is missing", expected, remedy))
-                values[target.name] = target.default
-                continue
-            if check is not None and (wrong := check(value)):
+                value = target.default
+                if value is NO_DEFAULT:
+                    problems.append(_missing(task, target))
+            elif check is not None and (wrong := check(value)):
                 problems.append(_problem(task, "input", target, value, wrong))
             values[target.name] = value
-        if len(given) > len(self.inputs) or not self.names.issuperset(given):
-            for name in given:
-                if name not in self.names:
-                    if self.accepts_any:
-                        values[name] = given[name]
-                    elif name in self.bound:
-                        problems.append(Problem(f"task '{task.name}', input '{name}'", "is bound already", "", ""))
-                    else:
-                        there = ", ".join(task.inputs) or "none"
-                        where = f"task '{task.name}', '{name}'"
-                        problems.append(Problem(where, "is no input of it", f"one of: {there}", ""))
+        if not self.names.issuperset(given):
+            others = {name: value for name, value in given.items() if name not in self.names}
+            problems += self._problems_of(task, others)
+            values.update(others)
         if self.bound:
             values.update(self.bound)
         if self.parameters:
@@ -313,37 +312,67 @@ class _Compiled:
             raise TaskException(problems)
         return values
 
-    def outputs_of(self, task: Task, result: Any) -> dict[str, Any]:
+    def _problems_of(self, task: Task, others: Mapping[str, Any]) -> list[Problem]:
+        """Say what is wrong with values that no input waits for."""
+        bound = [name for name in others if name in self.bound]
+        unknown = [] if self.accepts_any else [name for name in others if name not in self.bound]
+        where = f"task '{task.name}', input"
+        return [
+            *(Problem(f"{where} '{name}'", "is bound already", "one value", "Give it once.") for name in bound),
+            *(task.unknown(name) for name in unknown),
+        ]
+
+    def outputs_of(self, task: Task, returned: Any) -> dict[str, Any]:
         """Return what the function returned, by the names of the outputs."""
-        outputs = self.outputs
-        if type(result) is not dict:
-            if isinstance(result, Skipped):
-                return dict.fromkeys(outputs, result)
-            if not isinstance(result, dict):
-                if len(outputs) == 1:
-                    result = {next(iter(outputs)): result}
-                elif result is None and not self.certain:
-                    result = {}
-                else:
-                    raise ResultInvalid(self._not_a_dict(task, result))
-        problems: list[Problem] = []
-        if result.keys() != outputs.keys():
-            for name in self.certain:
-                if name not in result:
-                    there = ", ".join(map(repr, result)) or "nothing"
-                    where = f"task '{task.name}', output '{name}'"
-                    problems.append(Problem(where, f"is missing: it returned {there}", "a value for each output", ""))
-            for name in result:
-                if name not in outputs:
-                    there = ", ".join(map(repr, outputs)) or "none"
-                    where = f"task '{task.name}', output {name!r}"
-                    problems.append(Problem(where, "is not declared", f"outputs: {there}", "Add it to the annotation."))
+        result: dict[str, Any] = returned
+        if type(returned) is not dict:
+            result = dict(returned) if isinstance(returned, dict) else self._named(task, returned)
+        problems = [] if result.keys() == self.outputs.keys() else self._problems_in_names(task, result)
         for name, target, check in self.checked:
             if name in result and (wrong := check(result[name])) and not isinstance(result[name], Skipped):
                 problems.append(_problem(task, "output", target, result[name], wrong))
         if problems:
             raise ResultInvalid(problems)
-        return result  # type: ignore[no-any-return]
+        return result
+
+    def _named(self, task: Task, result: Any) -> dict[str, Any]:
+        """Return what is no dict as one: the value of the only output, or what was skipped, or nothing."""
+        if isinstance(result, Skipped):
+            return dict.fromkeys(self.outputs, result)
+        if len(self.outputs) == 1:
+            return dict.fromkeys(self.outputs, result)
+        if result is None and not self.certain:
+            return {}
+        raise ResultInvalid(self._not_a_dict(task, result))
+
+    def _problems_in_names(self, task: Task, result: Mapping[Any, Any]) -> list[Problem]:
+        there = ", ".join(map(repr, result)) or "nothing"
+        if len(self.outputs) == 1 and self.certain and self.certain[0] not in result:
+            (name,) = self.certain
+            remedy = f"If the dict is its value, return {{'{name}': the dict}}: a dict is always taken as the outputs."
+            where = f"task '{task.name}', output '{name}'"
+            return [Problem(where, f"is missing: it returned a dict of {there}", f"a dict of '{name}'", remedy)]
+        expected = ", ".join(map(repr, self.outputs)) or "none"
+        missing = [
+            Problem(
+                f"task '{task.name}', output '{name}'",
+                f"is missing: it returned {there}",
+                "a value for each output",
+                "Return it, or take it out of the annotation.",
+            )
+            for name in self.certain
+            if name not in result
+        ]
+        return missing + [
+            Problem(
+                f"task '{task.name}', output {name!r}",
+                "is not declared",
+                f"outputs: {expected}",
+                "Add it to the annotation.",
+            )
+            for name in result
+            if name not in self.outputs
+        ]
 
     def _not_a_dict(self, task: Task, result: Any) -> Problem:
         if not self.outputs:
@@ -361,6 +390,29 @@ def _problem(task: Task, side: str, target: Target, value: Any, wrong: str) -> P
     remedy = "Give such a value, or change the annotation." if side == "input" else "Return such a value, or change it."
     where = f"task '{task.name}', {side} '{target.name}'"
     return Problem(where, f"{short(value)} {wrong}", f"{type_name(target.type)}", remedy)
+
+
+def _missing(task: Task, target: Target) -> Problem:
+    expected = f"a value of type {type_name(target.type)}"
+    where = f"task '{task.name}', input '{target.name}'"
+    return Problem(where, "is missing", expected, "Let an upstream block give it, or bind it.")
+
+
+def _refuse_unfit(function: Any, options: Mapping[str, Any], *, with_self: bool) -> None:
+    """Raise `TargetException` for what a task cannot be made of, and `InputInvalid` for options that there are not."""
+    if not inspect.isroutine(inspect.unwrap(function)):
+        found = f"{short(function)} is no function"
+        remedy = "Write a function with def; values of its inputs are bound when a task is made of it: MyTask(x=1)."
+        raise TargetException(Problem("as_task", found, "a function", remedy))
+    first = next(iter(inspect.signature(function).parameters), None)
+    if with_self != (first == "self"):
+        where = f"task '{function.__name__}'"
+        found, remedy = f"its first argument is {first!r}", "Call it 'self', or leave out with_self=True."
+        if first == "self":
+            remedy = "Write @as_task(with_self=True), or call it something else."
+        expected = "'self' if with_self=True, and only then"
+        raise ContextArgumentException(Problem(where, found, expected, remedy))
+    refuse_unknown(options, function.__name__)
 
 
 def _awaited(coroutine: Any) -> Any:

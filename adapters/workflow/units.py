@@ -6,12 +6,13 @@ identity is in ``identity``; how values become data is in ``values``.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from fairlead.adapters.errors import Problem
+from fairlead.adapters.errors import Problem, StorageFailed
 from fairlead.adapters.isolation.protocol import Call
 from fairlead.adapters.unit import Description, Ports, Produced, Unit
 from fairlead.adapters.workflow.block import Block, close_workflow, current_workflow, open_workflow
@@ -109,10 +110,10 @@ def kept(
     """Run a block unless its outputs are in the result cache; return them, and whether they were."""
     from fairlead.adapters.perform import perform
 
-    unit = _Kept(block, run, path, compute, extra)
-    outcome = perform(
-        unit, inputs, run.host, cache=run.results(block), isolation=_Here(unit), refresh=run.overwrite_cache
-    )
+    unit = _Kept(block, run, path, extra)
+    here = _Here(compute)
+    with here.own_errors():
+        outcome = perform(unit, inputs, run.host, cache=run.results(block), isolation=here, refresh=run.overwrite_cache)
     return (unit.unpacked(outcome), True) if unit.made is None else (unit.made, False)
 
 
@@ -120,13 +121,11 @@ class _Kept:
     """A block with its inputs, as a unit of work and as the work that it is."""
 
     kind = "block"
-    secrets: ClassVar[Mapping[str, str]] = {}
 
-    def __init__(
-        self, block: Block, run: Run, path: str, compute: Callable[[], Outputs], extra: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, block: Block, run: Run, path: str, extra: Mapping[str, Any]) -> None:
         self.name = path or block.name
-        self.block, self.run, self.compute, self.extra = block, run, compute, extra
+        self.block, self.run, self.extra = block, run, extra
+        self.secrets: Mapping[str, str] = {}
         self.made: Outputs | None = None
         self.identity: Mapping[str, Any] = {}
 
@@ -182,9 +181,25 @@ class _Here:
 
     name = "here"
 
+    def __init__(self, compute: Callable[[], Outputs]) -> None:
+        self._compute = compute
+        self._error: OSError | None = None
+
     def run(self, call: Call, host: Host) -> Any:  # noqa: ARG002 (an isolation's signature)
         """See `Isolation.run`."""
-        return self._unit.compute()
+        try:
+            return self._compute()
+        except OSError as error:
+            self._error = error
+            raise
 
-    def __init__(self, unit: _Kept) -> None:
-        self._unit = unit
+    @contextlib.contextmanager
+    def own_errors(self) -> Generator[None]:
+        """Raise what the block itself raised, which `perform` takes for the system's refusal to keep it."""
+        try:
+            yield
+        except StorageFailed:
+            if self._error is None:
+                raise
+        if self._error is not None:
+            raise self._error

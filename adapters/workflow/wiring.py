@@ -1,9 +1,9 @@
 """How the blocks of a workflow find their inputs: found once, before anything runs, by name and by type.
 
 An input of a block is, in this order: what it is bound to; the output of that name of a block joined to it; what the
-workflow itself is given under that name, if the block is a first one or nothing else gives it; its default. What nothing
-inside gives becomes an input of the workflow, whose own surroundings must give it. `check` reports everything that does
-not fit, at all depths, at once.
+workflow itself is given under that name, if the block is a first one or nothing else gives it; its default. What
+nothing inside gives becomes an input of the workflow, whose own surroundings must give it. `check` reports everything
+that does not fit, at all depths, at once.
 
 It runs nothing, and does not know engines.
 """
@@ -61,8 +61,8 @@ class Step:
     sides: frozenset[tuple[int, bool]] = frozenset()
     """The branches that it is on: the step of the choice, and which side of it."""
     from_blocks: list[tuple[str, int, str]] = field(default_factory=list)
-    from_workflow: list[tuple[str, str, bool]] = field(default_factory=list)
-    """Name, name outside, and whether it must be there."""
+    from_workflow: list[tuple[str, str]] = field(default_factory=list)
+    """Name, and name outside."""
 
 
 @dataclass
@@ -127,7 +127,11 @@ class _Wirer:
         for block in order:
             steps.append(self._step(block, [steps[number[id(up)]] for up in self.ups[id(block)]], number))
         feeds = {id(origin) for hidden in self.hidden.values() for origin, _ in hidden.values()}
-        ends = [index for index, block in enumerate(order) if not self.downs[id(block)] and id(block) not in feeds]
+        ends = [
+            index
+            for index, block in enumerate(order)
+            if not self.downs[id(block)] and id(block) not in feeds and not isinstance(block, Side)
+        ]
         ends = ends if self.workflow.has_outputs else []
         outputs = self._outputs(steps, ends)
         inputs = self._inputs(steps, outputs)
@@ -136,8 +140,7 @@ class _Wirer:
                 if isinstance(source, FromBlock):
                     step.from_blocks.append((name, source.step, source.output))
                 else:
-                    is_required = name.startswith("@") or (name in step.inputs and step.inputs[name].is_required)
-                    step.from_workflow.append((name, source.name, is_required))
+                    step.from_workflow.append((name, source.name))
         return Wiring(
             shape=(len(self.blocks), len(self.workflow.edges)),
             steps=steps,
@@ -187,14 +190,7 @@ class _Wirer:
         return [*reversed(circle), circle[-1]]
 
     def _step(self, block: Block, ups: Sequence[Step], number: Mapping[int, int]) -> Step:
-        available: dict[str, tuple[int, Target]] = {}
-        for up in ups:
-            index = number[id(up.block)]
-            for name, target in up.outputs.items():
-                if name in available and not isinstance(block, MergeTask):
-                    self._twice(block, name)
-                elif name not in available:
-                    available[name] = (index, target)
+        available = self._available(block, ups, number)
         step = Step(
             block,
             self.key[id(block)],
@@ -203,19 +199,20 @@ class _Wirer:
             outputs={**block.outputs},
             sides=self._sides(block, ups, number),
         )
-        outside = self._outside(block)
         if block.passes_on:
             known = {name: replace(target, name=name) for name, (_, target) in available.items()}
             if not ups:
-                known = self._wanted(block, set())
+                wanted = self._wanted(block, set())
+                known = {name: target for name, target in wanted.items() if not target.any_name} or wanted
             step.inputs = {name: replace(target, default=NO_DEFAULT) for name, target in known.items()}
             step.outputs = {**known, **block.outputs}
+            self._check_passed(step)
         if isinstance(block, MapWorkflow):
             step.mapped, step.inputs, problem = block.mapped({name: target for name, (_, target) in available.items()})
             if problem:
                 self.problems.append(problem)
         if not isinstance(block, MergeTask):
-            self._connect(step, available, outside)
+            self._connect(step, available, self._outside(block))
         for name, (origin, output) in self.hidden.get(id(block), {}).items():
             if id(origin) in self.place:
                 step.sources[name] = FromBlock(number[id(origin)], output)
@@ -223,6 +220,29 @@ class _Wirer:
                 step.sources[name] = FromWorkflow(name)
                 self.externals[name] = (origin, output)
         return step
+
+    def _available(self, block: Block, ups: Sequence[Step], number: Mapping[int, int]) -> dict[str, tuple[int, Target]]:
+        """Return what the blocks joined to a block give it, each with the place of the one that does."""
+        found: dict[str, tuple[int, Target]] = {}
+        for up in ups:
+            for name, target in up.outputs.items():
+                if name in found and not isinstance(block, MergeTask):
+                    self._twice(block, name)
+                found.setdefault(name, (number[id(up.block)], target))
+        return found
+
+    def _check_passed(self, step: Step) -> None:
+        block = step.block
+        where = f"{block.kind} '{step.key}'"
+        if isinstance(block, MergeTask) and not step.ups:
+            remedy = "Join the branches: [one, other] | merge."
+            self.problems.append(Problem(where, "nothing is joined to it", "two branches or more", remedy))
+        for name in block.asks_for if isinstance(block, Choice) else ():
+            if name not in step.inputs:
+                found = f"its condition asks for {name!r}, which it is not given"
+                there = ", ".join(map(repr, step.inputs)) or "nothing"
+                remedy = "Join a block that gives it, or rename the condition's argument."
+                self.problems.append(Problem(where, found, f"arguments among {there}", remedy))
 
     def _outside(self, block: Block) -> dict[str, tuple[str, Target]]:
         """Return what blocks round this workflow give to a block: the name that it goes under, and the target."""
@@ -371,9 +391,7 @@ class _Wirer:
                     step.sources[name] = FromWorkflow(target.name)
                 if step.sources.get(name) == FromWorkflow(target.name):
                     found[target.name] = _both(found.get(target.name), self._lifted(step, name, target))
-        for name, target in self.workflow.added_inputs.items():
-            found[name] = target
-        return found
+        return found | self.workflow.added_inputs
 
     def _lifted(self, step: Step, name: str, target: Target) -> Target:
         """Return an input of a block as an input of the workflow; what a map takes one by one is a sequence."""
@@ -442,6 +460,8 @@ def _users(wiring: Wiring, name: str) -> list[str]:
         for inside, source in step.sources.items():
             if source == FromWorkflow(name):
                 below = _users(step.block.wiring(), inside) if isinstance(step.block, Workflow) else []
+                if inside != name:  # a map has it under another name
+                    below = []
                 users += below or [f"{step.block.kind} '{step.key}'"]
     return users
 

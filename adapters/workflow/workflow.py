@@ -12,7 +12,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, overload
 
 from fairlead.adapters.errors import Problem
-from fairlead.adapters.workflow.block import Block, close_workflow, open_workflow
+from fairlead.adapters.workflow.block import Block, close_workflow, is_open, open_workflow
+from fairlead.adapters.workflow.exceptions import ResultInvalid, WorkflowInvalid
+from fairlead.adapters.workflow.failures import short
 from fairlead.adapters.workflow.naming import to_snake_case
 from fairlead.adapters.workflow.targets import Target
 from fairlead.adapters.workflow.types import NO_DEFAULT
@@ -41,8 +43,9 @@ class Workflow(Block):
             blocks: what it holds from the start, each with all that it is joined to; more is added between `start` and
                 `stop`, or in a ``with`` block.
             name: what it is called.
-            options: see `Block.with_options`.
+            options: see `Block.with_options`. As in Outflow, ``output_name`` is let pass: only maps make use of it.
         """
+        options.pop("output_name", None)
         self.blocks: list[Block] = []
         self.edges: list[tuple[Block, Block]] = []
         """Who sends to whom; the first of a pair may be in a workflow round this one."""
@@ -69,6 +72,9 @@ class Workflow(Block):
         home = block.workflow
         if home is self:
             return
+        if home is not None and not is_open(home):
+            found = f"it is in {home.kind} '{home.name}', which is written already"
+            raise WorkflowInvalid(Problem(f"'{block.name}'", found, "a block of no other workflow", "Make another."))
         moved = {id(block): block}
         if home is not None:
             grown = True
@@ -90,12 +96,17 @@ class Workflow(Block):
 
     def start(self) -> None:
         """Let blocks that are made from now on belong to this workflow."""
+        if is_open(self):
+            remedy = "Stop it first, or write another workflow."
+            raise WorkflowInvalid(Problem(f"{self.kind} '{self.name}'", "it was started already", "one start", remedy))
         open_workflow(self)
 
     def stop(self) -> None:
         """End that; the workflow now has its targets."""
-        close_workflow(self)
-        self.setup_targets()
+        if not is_open(self):
+            where = f"{self.kind} '{self.name}'"
+            raise WorkflowInvalid(Problem(where, "it was not started", "start() before stop()", "Start it first."))
+        self.__exit__(None, None, None)
 
     def __enter__(self) -> Self:
         """Start."""
@@ -105,10 +116,16 @@ class Workflow(Block):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop, whatever happened in the body."""
+        """Stop, whatever happened in the body; what goes wrong leaves nothing of it in the workflow round it."""
         close_workflow(self)
-        if kind is None:
-            self.setup_targets()
+        is_whole = False
+        try:
+            if kind is None:
+                self.setup_targets()
+                is_whole = True
+        finally:
+            if not is_whole:
+                self.leave()
 
     def setup_targets(self) -> None:
         """Take inputs and outputs from the blocks inside: what nothing inside gives, and what the last ones give."""
@@ -138,6 +155,12 @@ class Workflow(Block):
         """Give this workflow one more output, which its own ``run`` must return."""
         self.added_outputs[name] = Target(name, type)
         self.setup_targets()
+
+    def forget_digests(self) -> None:
+        """See `Block.forget_digests`: of all blocks inside."""
+        super().forget_digests()
+        for block in self.blocks:
+            block.forget_digests()
 
     def wiring(self) -> Wiring:
         """Return how the blocks inside find their inputs; raises `WorkflowInvalid` if they are joined in a circle."""
@@ -201,12 +224,12 @@ class Workflow(Block):
 
     def problems(self) -> list[Problem]:
         """Say what cannot be right of this workflow itself."""
-        return []
+        if self.blocks or self.hook is not None:
+            return []
+        where = f"{self.kind} '{self.name}'"
+        return [Problem(where, "there is no block in it", "a task or more", "Make them in its body: MyTask().")]
 
     def _checked(self, result: Any) -> dict[str, Any]:
-        from fairlead.adapters.workflow.exceptions import ResultInvalid
-        from fairlead.adapters.workflow.failures import short
-
         if result is None and not self.outputs:
             return {}
         if not isinstance(result, dict) or not self.outputs.keys() <= result.keys():
@@ -237,7 +260,7 @@ class Workflow(Block):
     @classmethod
     def as_workflow(
         cls, body: Callable[..., Any] | None = None, /, *, name: str | None = None, **arguments: Any
-    ) -> Callable[..., Self] | Callable[[Callable[..., Any]], Callable[..., Self]]:
+    ) -> Any:
         """Make of a function what makes a workflow of this class whenever it is called.
 
         Args:
@@ -246,28 +269,16 @@ class Workflow(Block):
             arguments: those of the class.
         """
 
-        def decorate(body: Callable[..., Any]) -> Callable[..., Self]:
+        def decorate(body: Callable[..., Any]) -> Callable[..., Any]:
             @functools.wraps(body)
-            def make(*args: Any, **kwargs: Any) -> Self:
-                workflow = cls(name=name or to_snake_case(body.__name__), **arguments)
-                try:
-                    with workflow:
-                        body(*args, **kwargs)
-                except BaseException:
-                    workflow.leave()
-                    raise
+            def make(*args: Any, **kwargs: Any) -> Workflow:
+                with cls(name=name or to_snake_case(body.__name__), **arguments) as workflow:
+                    body(*args, **kwargs)
                 return workflow
 
             return make
 
         return decorate if body is None else decorate(body)
-
-    def leave(self) -> None:
-        """Take this workflow out of the one that it was made in."""
-        if self.workflow is not None and self in self.workflow.blocks:
-            self.workflow.blocks.remove(self)
-            self.workflow.edges = [pair for pair in self.workflow.edges if self not in pair]
-            self.workflow = None
 
 
 def _first_of_ours(cls: type[Any]) -> Any:

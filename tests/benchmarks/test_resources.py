@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from fairlead.adapters.twine import Dataset
-from tests.peers import Octue
+from tests.peers import Peer
 from tests.stores import Store
 
 DatasetOf = Callable[[int], Path]
@@ -23,7 +23,7 @@ def know_the_tags(folder: Path) -> list[int]:
 
 
 @pytest.mark.benchmark(group="open a dataset, 2,000 files with metadata")
-def test_opening(benchmark: Any, dataset_of: DatasetOf, octue: Octue) -> None:
+def test_opening(benchmark: Any, dataset_of: DatasetOf, octue: Peer) -> None:
     folder = dataset_of(2_000)
     benchmark.extra_info.update(
         limit=octue("time_opening", path=str(folder)),
@@ -71,7 +71,7 @@ def test_memory(benchmark: Any, dataset_of: DatasetOf) -> None:
 
 
 @pytest.mark.benchmark(group="requests to upload a file, dataset of 100")
-def test_upload(benchmark: Any, dataset_of: DatasetOf, octue: Octue, gcs_store: Store) -> None:
+def test_upload(benchmark: Any, dataset_of: DatasetOf, octue: Peer, gcs_store: Store) -> None:
     folder = str(dataset_of(100))
     octue("upload_dataset", path=folder, cloud_path=f"{gcs_store.url}/theirs", environment=gcs_store.environment)
     theirs = len(gcs_store.requests)

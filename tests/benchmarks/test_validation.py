@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fairlead.adapters.twine import Twine
-from tests.peers import Octue
+from tests.peers import Peer
 
 LARGE = {
     "type": "object",
@@ -54,7 +54,7 @@ def check(schema: dict[str, Any], value: Any, times: int) -> None:
 
 
 @pytest.mark.benchmark(group="validation, 200,000 numbers")
-def test_a_large_input(benchmark: Any, octue: Octue) -> None:
+def test_a_large_input(benchmark: Any, octue: Peer) -> None:
     value = {"speeds": [i / 7 for i in range(200_000)]}
     limit = sorted(octue("time_validation", schema=LARGE, value=value, times=1) for _ in range(5))[2]
     benchmark.extra_info.update(limit=limit, against="`twined`", goal="at most 1")
@@ -62,7 +62,7 @@ def test_a_large_input(benchmark: Any, octue: Octue) -> None:
 
 
 @pytest.mark.benchmark(group="validation, 100,000 objects of two numbers")
-def test_a_large_input_of_objects(benchmark: Any, octue: Octue) -> None:
+def test_a_large_input_of_objects(benchmark: Any, octue: Peer) -> None:
     value = {"records": [{"speed": i / 7, "direction": None if i % 9 == 0 else i % 360} for i in range(100_000)]}
     limit = sorted(octue("time_validation", schema=RECORDS, value=value, times=1) for _ in range(3))[1]
     benchmark.extra_info.update(limit=limit, against="`twined`", goal="at most 1")
@@ -70,7 +70,7 @@ def test_a_large_input_of_objects(benchmark: Any, octue: Octue) -> None:
 
 
 @pytest.mark.benchmark(group="validation, 1,000 small inputs")
-def test_small_inputs(benchmark: Any, octue: Octue) -> None:
+def test_small_inputs(benchmark: Any, octue: Peer) -> None:
     value = {"hub_height": 90, "method": "log", "sectors": [0, 30, 60], "site": SITE}
     limit = sorted(octue("time_validation", schema=SMALL, value=value, times=1000) for _ in range(5))[2]
     benchmark.extra_info.update(limit=limit, against="`twined`", goal="at least 10", more_is_better=True)

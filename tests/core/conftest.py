@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import importlib
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,6 +31,8 @@ from fairlead.adapters.perform import Outcome, perform
 from fairlead.adapters.testing import RecordingHost
 from fairlead.adapters.twine import TwineApp
 from fairlead.adapters.unit import Unit
+from fairlead.adapters.workflow import Workflow
+from fairlead.adapters.workflow import run as run_workflow
 
 if TYPE_CHECKING:
     from fairlead.adapters.events import Event
@@ -46,10 +50,27 @@ FAIRLEAD = Path(sys.executable).parent / "fairlead"
 QUICK = ChildProcess(grace=0.3)
 """A child process that is soon killed, if it does not end when it is asked to."""
 
+
+class Note:
+    """What tasks have noted in a file, one word each."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the file, which need not be there."""
+        self.path = path
+
+    def taken(self) -> list[str]:
+        """Return the words that were noted since it was last asked."""
+        words = self.path.read_text().split() if self.path.exists() else []
+        self.path.write_text("")
+        return words
+
+
 Command = Callable[..., subprocess.CompletedProcess[str]]
 MakeApp = Callable[..., Path]
 MakeCall = Callable[..., Call]
 Run = Callable[..., Outcome]
+Cached = Callable[..., tuple[dict[str, Any], list[str]]]
+Study = Callable[..., ModuleType]
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -325,3 +346,39 @@ def watch() -> Iterator[Watch]:
     watch = Watch()
     yield watch
     watch.close()
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
+    """Write a user's module and import it, anew each time: ``study("CONSTANT = 1", name="helpers")``."""
+    folder = tmp_path / "studies"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+
+    def write(text: str, *, name: str = "study") -> ModuleType:
+        (folder / f"{name}.py").write_text(textwrap.dedent(text))
+        for each in [path.stem for path in folder.glob("*.py")]:
+            monkeypatch.delitem(sys.modules, each, raising=False)
+        importlib.invalidate_caches()
+        return importlib.import_module(name)
+
+    return write
+
+
+@pytest.fixture
+def note(notes: Path) -> Note:
+    """Let tasks note what they do, past any cache, and see what was noted."""
+    return Note(notes / "note")
+
+
+@pytest.fixture
+def cached(tmp_path: Path, note: Note) -> Cached:
+    """Run blocks, made anew, with a cache; return the outputs and what tasks have noted."""
+
+    def go(make: Callable[[], Any], inputs: Mapping[str, Any] | None = None, **options: Any) -> Any:
+        with Workflow(name="study") as workflow:
+            make()
+        outputs = run_workflow(workflow, inputs, cache=str(tmp_path / "cache"), **options).outputs
+        return outputs, note.taken()
+
+    return go

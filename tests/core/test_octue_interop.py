@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from fairlead.adapters import twine
 from fairlead.adapters.twine import Datafile, Dataset, Manifest
 from tests.octue_peer import described, write
-from tests.peers import Octue
+from tests.peers import Peer
 
 pytestmark = pytest.mark.slow
 EXAMPLES = settings(max_examples=60)
@@ -45,7 +45,7 @@ DATASETS = st.fixed_dictionaries({"id": IDS, "name": st.text(min_size=1, max_siz
 
 
 @pytest.fixture(params=["octue", "newest_octue"], scope="module")
-def octue(request) -> Octue:
+def octue(request) -> Peer:
     return request.getfixturevalue(request.param)
 
 

@@ -13,6 +13,7 @@
     │   ├── AppRaised              the app raised an exception
     │   ├── AppExited              the app ended its process before it returned
     │   ├── AppKilled              the app's process was ended by a signal
+    │   ├── WorkerDied             a process that was at a block of a workflow has died
     │   ├── TimedOut               the deadline passed; everything the run had started was stopped
     │   ├── Hung                   the run sent nothing for longer than its silence limit, and was stopped
     │   ├── OutputFlooded          the app printed and logged more than its output limit, and was stopped (not retried)
@@ -205,6 +206,30 @@ class AppKilled(RunFailed):
     def to_dict(self) -> dict[str, Any]:
         """Return the error as JSON data, with the number of the ``signal``."""
         return super().to_dict() | {"signal": self.signal}
+
+
+class WorkerDied(RunFailed):
+    """The process that was at a block has died: with the exit status ``code``, by the ``signal``, or neither is known.
+
+    Blocks that ran beside it, and the items after it, are not affected.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: int | None = None,
+        signal: int | None = None,
+        remedy: str = "",
+        tail: Sequence[str] = (),
+    ) -> None:
+        super().__init__(message, remedy=remedy, tail=tail)
+        self.code = code
+        self.signal = signal
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the error as JSON data, with ``code`` and ``signal``."""
+        return super().to_dict() | {"code": self.code, "signal": self.signal}
 
 
 class TimedOut(RunFailed):

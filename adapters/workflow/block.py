@@ -1,7 +1,7 @@
 """What tasks and workflows have in common: targets of their own, a place in a workflow, and operators that join them.
 
-``a | b`` and ``a >> b`` send the outputs of a to b and are b; ``b << a`` does the same and is b as well. Either side
-may be a list or tuple of blocks (fan-out, fan-in), and any unit of work, such as a twine app, that is no block yet.
+``a | b`` and ``a >> b`` send the outputs of a to b and are b; ``b << a`` does the same and is a. Either side may be a
+list or tuple of blocks (fan-out, fan-in), and any unit of work, such as a twine app, that is no block yet.
 
 A block belongs to the workflow in whose body it was made. It does not know how it is run: see ``running``.
 """
@@ -143,13 +143,12 @@ class Block:
     __rrshift__ = __ror__
 
     def __lshift__(self, other: Any) -> Any:
-        """Take the outputs of what is on the right, one or several; return this block."""
-        join(other, self)
-        return self
+        """Take the outputs of what is on the right, one or several; return that, so that ``c << b << a`` is a chain."""
+        return draw(self, other)
 
     def __rlshift__(self, other: Any) -> Any:
-        """Send the outputs of this block to each of those on the left; return them."""
-        return join(self, other)
+        """Send the outputs of this block to each of those on the left; return this block."""
+        return draw(other, self)
 
 
 def refuse_unknown(options: Mapping[str, Any], name: str) -> None:
@@ -173,9 +172,8 @@ class Fan(tuple["Block", ...]):
     __rshift__ = __or__
 
     def __lshift__(self, other: Any) -> Any:
-        """Take the outputs of what is on the right; return these blocks."""
-        join(other, self)
-        return self
+        """Take the outputs of what is on the right; return that."""
+        return draw(self, other)
 
 
 def join(left: Any, right: Any) -> Any:
@@ -189,6 +187,12 @@ def join(left: Any, right: Any) -> Any:
         for down in downs:
             connect(up, down)
     return Fan(downs) if isinstance(right, list | tuple) else downs[0]
+
+
+def draw(left: Any, right: Any) -> Any:
+    """Make an edge to each block on the left from each on the right; return the right side."""
+    join(right, left)
+    return Fan(_blocks(right)) if isinstance(right, list | tuple) else _blocks(right)[0]
 
 
 def _blocks(side: Any) -> list[Block]:

@@ -6,10 +6,7 @@ it happened.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-from fairlead.adapters.errors import ContractInvalid, InputInvalid, OutputInvalid, RunFailed
+from fairlead.adapters.errors import ContractInvalid, InputInvalid, OutputInvalid
 
 
 class WorkflowInvalid(ContractInvalid):
@@ -38,30 +35,6 @@ class ContextArgumentException(TargetException):
 
 class ResultInvalid(OutputInvalid):
     """A task returned what its outputs do not allow."""
-
-
-class WorkerDied(RunFailed):
-    """The process that was at a block has died: with the exit status ``code``, by the ``signal``, or neither is known.
-
-    Blocks that ran beside it, and the items after it, are not affected.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        code: int | None = None,
-        signal: int | None = None,
-        remedy: str = "",
-        tail: Sequence[str] = (),
-    ) -> None:
-        super().__init__(message, remedy=remedy, tail=tail)
-        self.code = code
-        self.signal = signal
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the error as JSON data, with ``code`` and ``signal``."""
-        return super().to_dict() | {"code": self.code, "signal": self.signal}
 
 
 class ExitPipeline(BaseException):

@@ -6,6 +6,7 @@ import http.server
 import importlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -71,6 +72,11 @@ MakeCall = Callable[..., Call]
 Run = Callable[..., Outcome]
 Cached = Callable[..., tuple[dict[str, Any], list[str]]]
 Study = Callable[..., ModuleType]
+
+
+def case_of(value: object) -> str:
+    """Name a case by its value; the same in every process, as an address in memory is not."""
+    return re.sub(r" at 0x\w+", "", repr(value))
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -36,6 +36,8 @@ from fairlead.adapters.workflow import (
 )
 from fairlead.adapters.workflow.running import Event
 
+from .conftest import case_of
+
 
 def noted(word: object) -> None:
     """Note that a task runs; `os` is no user's module, so that this is no part of an identity that changes."""
@@ -177,7 +179,7 @@ def test_inputs_that_differ_are_never_taken_for_each_other(cached, one, other):
         (np.arange(6)[::2], np.array([0, 2, 4])),
         (Site(1.0), Site(1.0)),
     ],
-    ids=repr,
+    ids=case_of,
 )
 def test_inputs_that_are_equal_are_found_again(cached, one, other):
     cached(lambda: Work(cache=True), {"x": one})
@@ -185,7 +187,7 @@ def test_inputs_that_are_equal_are_found_again(cached, one, other):
 
 
 @pytest.mark.parametrize(
-    "value", [lambda: 1, io.StringIO(), (i for i in range(3)), object(), threading.Lock()], ids=repr
+    "value", [lambda: 1, io.StringIO(), (i for i in range(3)), object(), threading.Lock()], ids=case_of
 )
 def test_an_input_without_an_identity_is_an_error_that_names_it_and_nothing_runs(cached, note, value):
     with pytest.raises(NotFingerprintable, match=r"'work', input 'x'") as caught:
@@ -463,7 +465,7 @@ VALUES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("value", VALUES, ids=repr)
+@pytest.mark.parametrize("value", VALUES, ids=case_of)
 def test_a_value_comes_back_from_the_cache_as_it_was(cached, value):
     for expected in (["work"], []):
         outputs, words = cached(lambda: Work(cache=True), {"x": value})

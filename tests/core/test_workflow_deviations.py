@@ -160,12 +160,6 @@ def test_lists_are_joined():
     assert workflow() == {"sum": 100}
 
 
-def test_an_arrow_to_the_left_is_the_block_that_it_points_to():
-    with Workflow():
-        start, double = Start(), Double()
-        assert (double << start) is double
-
-
 def test_types_are_checked_before_anything_runs_inside_maps_too():
     ran = []
 

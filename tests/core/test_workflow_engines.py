@@ -1,7 +1,5 @@
 """One definition, four engines: the same results, failures, cache and events, wherever a workflow's blocks run."""
 
-# ruff: noqa: F821, UP037 (the return annotations of tasks name their outputs)
-
 from __future__ import annotations
 
 import logging
@@ -13,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fairlead.adapters.errors import ContractError, InputInvalid, NotPortable, TimedOut
+from fairlead.adapters.errors import ContractError, InputInvalid, NotPortable, TimedOut, WorkerDied
 from fairlead.adapters.workflow import (
     IfThenElse,
     IterativeWorkflow,
@@ -28,7 +26,6 @@ from fairlead.adapters.workflow import (
     exit_pipeline,
     run,
 )
-from fairlead.adapters.workflow.exceptions import WorkerDied
 from fairlead.adapters.workflow.running import Event
 
 Engine = Callable[..., Result]
@@ -248,7 +245,7 @@ def test_the_same_events_are_told(engine):
     def told(run_: Engine) -> set[tuple[Any, ...]]:
         events: list[Event] = []
         run_(mapped(fail_on_odd(), 3, on_error="collect"), observer=events.append)
-        assert len(events) == len({(event.path, event.state) for event in events})
+        assert len(events) == len({(event.path, event.state, event.items) for event in events})
         return {(event.path, event.name, event.kind, event.state) for event in events}
 
     assert told(engine) == told(run)

@@ -1,7 +1,5 @@
 """The engine dask, on a real cluster: named errors where there is none, and nothing left on it when a run has ended."""
 
-# ruff: noqa: F821, UP037 (the return annotations of tasks name their outputs)
-
 from __future__ import annotations
 
 import os

@@ -1,7 +1,5 @@
 """The engine parallel: at once what can be, nothing left behind, and no item lost but the one whose process dies."""
 
-# ruff: noqa: F821, UP037 (the return annotations of tasks name their outputs)
-
 from __future__ import annotations
 
 import contextlib
@@ -17,10 +15,9 @@ from typing import Any
 
 import pytest
 
-from fairlead.adapters.errors import Cancelled, TimedOut
+from fairlead.adapters.errors import Cancelled, TimedOut, WorkerDied
 from fairlead.adapters.host import LoggingHost
 from fairlead.adapters.workflow import MapWorkflow, Result, Workflow, as_task, run
-from fairlead.adapters.workflow.exceptions import WorkerDied
 
 LIMIT = 20.0
 """Seconds after which something that a test waits for is held not to happen."""

@@ -1,7 +1,5 @@
 """The engine slurm, on a real cluster of two nodes: arrays as the map asks for, and no job left behind."""
 
-# ruff: noqa: F821, UP037 (the return annotations of tasks name their outputs)
-
 from __future__ import annotations
 
 import os
@@ -16,10 +14,9 @@ from typing import Any
 
 import pytest
 
-from fairlead.adapters.errors import Cancelled, InputInvalid
+from fairlead.adapters.errors import Cancelled, InputInvalid, WorkerDied
 from fairlead.adapters.host import LoggingHost
 from fairlead.adapters.workflow import MapWorkflow, Result, Workflow, as_task, run
-from fairlead.adapters.workflow.exceptions import WorkerDied
 
 pytestmark = pytest.mark.slow
 LIMIT = 60.0

@@ -265,8 +265,8 @@ def test_example_workflow_of_a_diamond():
 
 def test_the_left_shift_sends_from_right_to_left():
     with Workflow() as workflow:
-        load = Load()
-        assert (load << (Transform() << Extract())) is load
+        extract = Extract()
+        assert (Load() << Transform() << extract) is extract
     assert run(workflow).outputs == {"loaded": "<30>"}
     with Workflow() as workflow:
         Scale() << [Extract(), BigComputation()]

@@ -21,6 +21,8 @@ from fairlead.adapters.workflow.exceptions import (
     TaskWithKwargsException,
 )
 
+from .conftest import case_of
+
 # Task definition alternatives
 
 
@@ -356,7 +358,7 @@ BAD = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("kind", "value"), GOOD, ids=repr)
+@pytest.mark.parametrize(("kind", "value"), GOOD, ids=case_of)
 def test_a_value_of_its_type_passes(kind, value):
     def take(x) -> {"y": Any}:
         return {"y": x}
@@ -365,7 +367,7 @@ def test_a_value_of_its_type_passes(kind, value):
     assert as_task(take)()(value)["y"] is value
 
 
-@pytest.mark.parametrize(("kind", "value"), BAD, ids=repr)
+@pytest.mark.parametrize(("kind", "value"), BAD, ids=case_of)
 def test_a_value_of_another_type_is_refused_whole(kind, value):
     def take(x) -> {"y": Any}:
         return {"y": x}
@@ -409,7 +411,7 @@ def test_what_is_returned_is_of_its_type():
         (Annotated[int, "m"], str, False), (tuple[int, ...], list, False), (Site, Colour, False), (Named, int, True),
         (list[int | str], list[str], True), (T, int, True), (np.ndarray, list, False),
     ],
-    ids=repr,
+    ids=case_of,
 )  # fmt: skip
 def test_types_fit_unless_they_have_no_value_in_common(given, wanted, fit):
     assert fits(given, wanted) is fit

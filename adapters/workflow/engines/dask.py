@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fairlead.adapters.errors import InputInvalid, Problem, RunFailed
+from fairlead.adapters.errors import InputInvalid, Problem, RunFailed, WorkerDied
 from fairlead.adapters.workflow.engines import dask_job
 from fairlead.adapters.workflow.engines.concurrent import GRACE, TICK, Concurrent
 from fairlead.adapters.workflow.engines.crossing import written_inputs
@@ -32,7 +32,6 @@ from fairlead.adapters.workflow.engines.work import (
     read_answer,
     written_body,
 )
-from fairlead.adapters.workflow.exceptions import WorkerDied
 from fairlead.adapters.workflow.maps import ItemFailed
 from fairlead.adapters.workflow.running import run_block
 from fairlead.adapters.workflow.units import UnitBlock

@@ -31,11 +31,10 @@ from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from typing import Any, Literal
 
-from fairlead.adapters.errors import RunFailed
+from fairlead.adapters.errors import RunFailed, WorkerDied
 from fairlead.adapters.isolation import process_tree
 from fairlead.adapters.workflow.engines.crossing import written_inputs
 from fairlead.adapters.workflow.engines.last_will import LastWill
-from fairlead.adapters.workflow.exceptions import WorkerDied
 from fairlead.adapters.workflow.limits import timed_out
 
 _BRISK = 0.05

@@ -23,13 +23,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fairlead.adapters.errors import InputInvalid, Problem, RunFailed
+from fairlead.adapters.errors import InputInvalid, Problem, RunFailed, WorkerDied
 from fairlead.adapters.workflow.engines import slurm_job
 from fairlead.adapters.workflow.engines.concurrent import TICK, Concurrent
 from fairlead.adapters.workflow.engines.crossing import written_inputs
 from fairlead.adapters.workflow.engines.last_will import LastWill
 from fairlead.adapters.workflow.engines.work import first_failure, heed, lost_item, read_answer, written_body
-from fairlead.adapters.workflow.exceptions import ExitPipeline, WorkerDied
+from fairlead.adapters.workflow.exceptions import ExitPipeline
 from fairlead.adapters.workflow.limits import timed_out
 from fairlead.adapters.workflow.running import run_block
 from fairlead.adapters.workflow.sbatch import DIRECTIVES

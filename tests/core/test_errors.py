@@ -69,7 +69,7 @@ def test_the_tree_in_the_docstring_is_the_tree_of_classes():
 def test_contract_errors_are_never_retried_and_storage_always():
     retried = {cls.__name__ for cls in all_errors() if cls.retryable}
     assert retried == {
-        "RunFailed", "AppRaised", "AppExited", "AppKilled", "TimedOut", "Hung", "StorageFailed",
+        "RunFailed", "AppRaised", "AppExited", "AppKilled", "WorkerDied", "TimedOut", "Hung", "StorageFailed",
     }  # fmt: skip
 
 

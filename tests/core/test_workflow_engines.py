@@ -432,7 +432,7 @@ def test_a_process_that_dies_fails_the_item_that_it_was_at(engine):
     result = engine(mapped(die(), 6, on_error="collect", chunk=3))
     assert [each for each in result.outputs["y"] if isinstance(each, int)] == [0, 1, 3, 4, 5]
     failure = result.outputs["y"][2]
-    assert failure.type == "fairlead.adapters.workflow.exceptions.WorkerDied"
+    assert failure.type == "fairlead.adapters.errors.WorkerDied"
     assert failure.inputs == {"x": 2}
 
 

@@ -10,9 +10,17 @@ if TYPE_CHECKING:
     from fairlead.operators.forms import filled_in as filled_in
     from fairlead.operators.forms import params as params
     from fairlead.operators.twine import TwineAppOperator as TwineAppOperator
+    from fairlead.operators.workflow import WorkflowTaskGroup as WorkflowTaskGroup
+    from fairlead.operators.workflow import workflow_dag as workflow_dag
 
 __getattr__ = attributes(
     __name__,
-    {"TwineAppOperator": "twine", "filled_in": "forms", "params": "forms"},
+    {
+        "TwineAppOperator": "twine",
+        "WorkflowTaskGroup": "workflow",
+        "filled_in": "forms",
+        "params": "forms",
+        "workflow_dag": "workflow",
+    },
 )
-__all__ = ["TwineAppOperator", "filled_in", "params"]
+__all__ = ["TwineAppOperator", "WorkflowTaskGroup", "filled_in", "params", "workflow_dag"]

@@ -12,13 +12,21 @@ def get_provider_info() -> dict[str, object]:
         # Airflow refuses every provider of a deployment unless this is the distribution's own name.
         "package-name": "fairlead",
         "name": "fairlead",
-        "description": "Runs Octue twine apps as Airflow tasks, with a result cache that other hosts share.",
+        "description": "Runs Octue twine apps and workflows of tasks, with a result cache that other hosts share.",
         "integrations": [
             {
                 "integration-name": "Twine apps",
                 "external-doc-url": "https://octue-python-sdk.readthedocs.io/",
                 "tags": ["software"],
             },
+            {
+                "integration-name": "Workflows",
+                "external-doc-url": "https://pypi.org/project/fairlead/",
+                "tags": ["software"],
+            },
         ],
-        "operators": [{"integration-name": "Twine apps", "python-modules": ["fairlead.operators.twine"]}],
+        "operators": [
+            {"integration-name": "Twine apps", "python-modules": ["fairlead.operators.twine"]},
+            {"integration-name": "Workflows", "python-modules": ["fairlead.operators.workflow"]},
+        ],
     }

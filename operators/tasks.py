@@ -22,6 +22,7 @@ from fairlead.adapters.twine.children.backends.airflow import ERROR_KEY
 
 if TYPE_CHECKING:
     from fairlead.adapters.isolation import Isolation
+    from fairlead.adapters.perform import Outcome
     from fairlead.adapters.unit import Unit
     from fairlead.operators.host import AirflowHost
 
@@ -62,9 +63,9 @@ def run_unit(
         FairleadError: any other failure of the work or of the store.
     """
     try:
-        made = unit(**_plain_values(arguments))
-        given, root, place = _plain_values(inputs), _plain(cache, "cache"), isolation()
-        wish = requested(_plain(diagnostics, "diagnostics"))
+        made = unit(**plain_values(arguments))
+        given, root, place = plain_values(inputs), plain(cache, "cache"), isolation()
+        wish = requested(plain(diagnostics, "diagnostics"))
         outcome = host.run(
             lambda: perform(
                 made, given, host, cache=ResultCache(root), isolation=place, refresh=refresh, diagnostics=wish
@@ -82,13 +83,19 @@ def run_unit(
             raise
         templated = isinstance(error, InputInvalid) and _concern_a_template(error.problems, templates)
         raise AirflowFailException(f"{error}{_NATIVE_REMEDY if templated else ''}") from error
-    for name, dataset in outcome.outputs.get("output_manifest", {"datasets": {}})["datasets"].items():
-        count = len(dataset["files"])
-        host.log(logging.INFO, f"{name}: {count} {'file' if count == 1 else 'files'} in {dataset['path']}")
+    show_datasets(outcome, host)
     if push:
         for name, output in outcome.outputs.items():
             push(name, output)
     return outcome.to_dict()
+
+
+def show_datasets(outcome: Outcome, host: AirflowHost) -> None:
+    """Write a line for each dataset that a unit has made."""
+    manifest = outcome.outputs.get("output_manifest") or {"datasets": {}}
+    for name, dataset in manifest["datasets"].items():
+        count = len(dataset["files"])
+        host.log(logging.INFO, f"{name}: {count} {'file' if count == 1 else 'files'} in {dataset['path']}")
 
 
 def _concern_a_template(problems: Sequence[Problem], templates: Mapping[str, object]) -> bool:
@@ -110,11 +117,12 @@ def _places(value: object, where: str) -> Iterator[str]:
             yield from _places(item, f"{where}[{index}]")
 
 
-def _plain_values(values: Mapping[str, object]) -> dict[str, Any]:
-    return {name: _plain(value, name) for name, value in values.items()}
+def plain_values(values: Mapping[str, object]) -> dict[str, Any]:
+    """Return arguments, by name, as `plain` has them."""
+    return {name: plain(value, name) for name, value in values.items()}
 
 
-def _plain(value: Any, where: str) -> Any:
+def plain(value: Any, where: str) -> Any:
     """Return a value with the paths in it as texts, and what Airflow makes of several upstream results as lists."""
     if isinstance(value, ObjectStoragePath):
         if value.conn_id:
@@ -125,7 +133,7 @@ def _plain(value: Any, where: str) -> Any:
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, Mapping):
-        return {key: _plain(item, f"{where}.{key}") for key, item in value.items()}
+        return {key: plain(item, f"{where}.{key}") for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return [_plain(item, f"{where}[{index}]") for index, item in enumerate(value)]
+        return [plain(item, f"{where}[{index}]") for index, item in enumerate(value)]
     return value

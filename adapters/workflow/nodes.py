@@ -10,19 +10,22 @@ It schedules nothing, and does not know how values travel between nodes: see ``f
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fairlead.adapters.workflow.branches import BRANCHES, MergeTask, is_skipped, skipped
+from fairlead.adapters.workflow.branches import BRANCHES, MergeTask, SkippedOutputs, is_skipped, skipped
 from fairlead.adapters.workflow.failures import Failure
 from fairlead.adapters.workflow.maps import MAPPED, ItemFailed, MapWorkflow
+from fairlead.adapters.workflow.retries import is_retryable
 from fairlead.adapters.workflow.running import run_block, run_item
 from fairlead.adapters.workflow.types import Skipped
 from fairlead.adapters.workflow.wiring import FromBlock, FromWorkflow
 from fairlead.adapters.workflow.workflow import Workflow
 
 if TYPE_CHECKING:
+    from fairlead.adapters.values import ValueStore
     from fairlead.adapters.workflow.block import Block
     from fairlead.adapters.workflow.running import Outputs, Run
     from fairlead.adapters.workflow.wiring import Step
@@ -72,20 +75,25 @@ class Flat:
     ends: tuple[str, ...]
 
 
-def flatten(workflow: Workflow) -> Flat:
-    """Cut a workflow into nodes."""
+def flatten(workflow: Workflow, *, whole: bool = False) -> Flat:
+    """Cut a workflow into nodes; into a single one if it is to stay ``whole``."""
     nodes: list[FlatNode] = []
-    if is_plain(workflow):
+    if is_plain(workflow) and not whole:
         given = {name: (Origin(None, name),) for name in workflow.wiring().inputs}
         ends, outputs = _open(workflow, "", given, (), nodes)
         return Flat(workflow, tuple(nodes), outputs, ends)
+    sources = {name: (Origin(None, name),) for name in workflow.inputs}
+    mapped: frozenset[str] = frozenset()
+    if isinstance(workflow, MapWorkflow):
+        mapped, targets, _ = workflow.mapped({})
+        sources = {inner: (Origin(None, target.name),) for inner, target in targets.items()}
     alone = FlatNode(
         path=workflow.name,
         block=workflow,
         ups=(),
-        sources={name: (Origin(None, name),) for name in workflow.inputs},
+        sources=sources,
         outputs=tuple(workflow.outputs),
-        mapped=frozenset(),
+        mapped=mapped,
     )
     outputs = {name: (Origin(alone.path, name),) for name in alone.outputs}
     return Flat(workflow, (alone,), outputs, (alone.path,))
@@ -189,8 +197,13 @@ def run_node(node: FlatNode, results: Mapping[str, Outputs], inputs: Mapping[str
     return skipped(node.outputs) if values is None else run_block(node.block, values, run, node.path)
 
 
-def run_items(node: FlatNode, items: Mapping[int, Mapping[str, Any]], run: Run) -> list[tuple[int, Outputs | Failure]]:
-    """Run some items of a map, by their indices, one after the other; raises what an item did if the map fails then."""
+def run_items(
+    node: FlatNode, items: Mapping[int, Mapping[str, Any]], run: Run, *, is_last: bool = True
+) -> list[tuple[int, Outputs | Failure]]:
+    """Run some items of a map, by their indices, one after the other; raises what an item did if the map fails then.
+
+    If it is not the last try, an exception after which another one can help is raised whatever the map does then.
+    """
     mapping = node.block
     assert isinstance(mapping, MapWorkflow)
     results: list[tuple[int, Outputs | Failure]] = []
@@ -198,13 +211,52 @@ def run_items(node: FlatNode, items: Mapping[int, Mapping[str, Any]], run: Run) 
         run.check()
         result = run_item(mapping, index, item, run, node.path)
         if isinstance(result, ItemFailed):
-            if mapping.on_error == "fail":
+            if mapping.on_error == "fail" or (not is_last and is_retryable(result.error)):
                 raise result.error
             run.failed(node.path, result.failure)
             results.append((index, result.failure))
         else:
             results.append((index, result))
     return results
+
+
+# Outputs on their way to another node
+
+_IS_SKIPPED = "@skipped"
+"""The key of the outputs of a skipped block; no output is called so."""
+
+
+def packed(outputs: Outputs, store: ValueStore, where: str) -> dict[str, Any]:
+    """Return outputs as JSON data, each for itself; what is large goes into the store."""
+    data = {name: store.put(value, f"'{where}', output '{name}'") for name, value in outputs.items()}
+    return {**data, _IS_SKIPPED: True} if isinstance(outputs, SkippedOutputs) else data
+
+
+def unpacked(data: Mapping[str, Any], store: ValueStore) -> Outputs:
+    """Return the outputs that were packed."""
+    values = {name: store.get(value) for name, value in data.items() if name != _IS_SKIPPED}
+    return SkippedOutputs(values) if _IS_SKIPPED in data else values
+
+
+def opened(data: Mapping[str, Any]) -> Outputs:
+    """Return packed outputs as far as `gather` and `outputs_of` look into them; their values stay packed."""
+    sign = _sign()
+    values = {name: Skipped() if value == sign else value for name, value in data.items() if name != _IS_SKIPPED}
+    return SkippedOutputs(values) if _IS_SKIPPED in data else values
+
+
+def closed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `opened` has opened as packed data."""
+    data = {name: _sign() if isinstance(value, Skipped) else value for name, value in values.items()}
+    return {**data, _IS_SKIPPED: True} if isinstance(values, SkippedOutputs) else data
+
+
+@functools.cache
+def _sign() -> Any:
+    """Return what a `Skipped` is as data."""
+    from fairlead.adapters import values
+
+    return values.pack(Skipped()).data
 
 
 def outputs_of(flat: Flat, results: Mapping[str, Outputs]) -> Outputs:

@@ -10,7 +10,7 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
-from fairlead.adapters.errors import InputInvalid, Problem
+from fairlead.adapters.errors import Cancelled, ContractError, InputInvalid, Problem
 
 
 @dataclass(frozen=True)
@@ -53,3 +53,12 @@ class Retries:
 
 
 NONE = Retries()
+
+
+def is_retryable(error: BaseException) -> bool:
+    """Tell whether another try can help: not where a contract is broken or the run was cancelled, else as it says."""
+    return (
+        isinstance(error, Exception)
+        and not isinstance(error, ContractError | Cancelled)
+        and bool(getattr(error, "retryable", True))
+    )

@@ -17,14 +17,14 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from fairlead.adapters.errors import Cancelled, ContractError, InputInvalid, Problem, TimedOut
+from fairlead.adapters.errors import Cancelled, InputInvalid, Problem, TimedOut
 from fairlead.adapters.host import LoggingHost
 from fairlead.adapters.workflow.branches import BRANCHES, MergeTask, SkippedOutputs, is_skipped, skipped
 from fairlead.adapters.workflow.exceptions import ExitPipeline, WorkflowInvalid
 from fairlead.adapters.workflow.failures import Failure, failure_of, short
 from fairlead.adapters.workflow.glimpses import glimpses
 from fairlead.adapters.workflow.maps import MAPPED, ItemFailed, MapWorkflow
-from fairlead.adapters.workflow.retries import NONE
+from fairlead.adapters.workflow.retries import NONE, is_retryable
 from fairlead.adapters.workflow.types import Skipped
 from fairlead.adapters.workflow.wiring import Step, Wiring, check, resolved
 from fairlead.adapters.workflow.workflow import Workflow
@@ -32,6 +32,7 @@ from fairlead.adapters.workflow.workflow import Workflow
 if TYPE_CHECKING:
     from fairlead.adapters.cache import ResultCache
     from fairlead.adapters.host import Host
+    from fairlead.adapters.perform import Outcome
     from fairlead.adapters.workflow.block import Block
 
 _logger = logging.getLogger(__name__)
@@ -130,6 +131,10 @@ class Run:
     memory: Memory | None = None
     whole: frozenset[str] = frozenset()
     """Paths of blocks whose retries and limits are somebody else's: of an orchestrator that runs them."""
+    tried_outside: frozenset[str] = frozenset()
+    """Paths of blocks whose retries are somebody else's, but not their limits."""
+    on_outcome: Callable[[Outcome], None] | None = None
+    """Who is shown what came of units of work."""
     failures: list[tuple[str, Failure]] = field(default_factory=list)
     """Items that failed and were collected or left out, with the paths of their maps."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -293,6 +298,11 @@ def _guarded(
 ) -> tuple[Outputs, bool]:
     if path in run.whole:
         tried = compute
+    elif path in run.tried_outside:
+
+        def tried() -> Outputs:
+            return _limited(block, inputs, run, path, compute)
+
     else:
 
         def tried() -> Outputs:
@@ -311,10 +321,8 @@ def _tried(block: Block, inputs: Mapping[str, Any], run: Run, path: str, compute
     for number in range(1, retries.times + 1):
         try:
             return _limited(block, inputs, run, path, compute)
-        except (ContractError, Cancelled):
-            raise
         except Exception as error:
-            if not getattr(error, "retryable", True):
+            if not is_retryable(error):
                 raise
             seconds = retries.wait_before(number)
             _logger.warning(
@@ -363,7 +371,7 @@ def run_step(
     try:
         return run_block(step.block, values, run, place)
     except Exception as error:
-        _note(error, step, place)
+        note_place(error, step.block, place)
         raise
 
 
@@ -421,12 +429,12 @@ def visible(inputs: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in inputs.items() if name[0] != "@"}
 
 
-def _note(error: Exception, step: Step, place: str) -> None:
+def note_place(error: Exception, block: Block, place: str) -> None:
     """Say where an exception came from, once."""
     if not getattr(error, "__fairlead_place__", None):
         with contextlib.suppress(AttributeError):  # of an exception that takes no attributes
             error.__fairlead_place__ = place  # type: ignore[attr-defined]
-        error.add_note(f"In {step.block.kind} '{place}'.")
+        error.add_note(f"In {block.kind} '{place}'.")
 
 
 # A whole workflow

@@ -96,6 +96,8 @@ class UnitBlock(Block):
             isolation=named("process"),
             refresh=run.overwrite_cache,
         )
+        if run.on_outcome is not None:
+            run.on_outcome(outcome)
         return {name: outcome.outputs.get(name) for name in self.outputs}
 
 

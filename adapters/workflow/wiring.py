@@ -420,6 +420,13 @@ def check(workflow: Workflow, inputs: Mapping[str, Any]) -> None:
         raise IOCheckerError(problems)
 
 
+def check_inside(workflow: Workflow) -> None:
+    """Raise `IOCheckerError` with all that does not fit whatever a workflow and its tasks' parameters are given."""
+    problems = problems_in(workflow, "", with_parameters=False)
+    if problems:
+        raise IOCheckerError(problems)
+
+
 def resolved(workflow: Workflow, inputs: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a workflow is given by the names of its inputs; one that takes any name gets the only one left."""
     targets = workflow.inputs
@@ -466,7 +473,7 @@ def _users(wiring: Wiring, name: str) -> list[str]:
     return users
 
 
-def problems_in(workflow: Workflow, path: str = "") -> list[Problem]:
+def problems_in(workflow: Workflow, path: str = "", *, with_parameters: bool = True) -> list[Problem]:
     """Return what does not fit in a workflow, at all depths, whatever it is given."""
     from fairlead.adapters.workflow.parameters import parameter_values
 
@@ -479,11 +486,11 @@ def problems_in(workflow: Workflow, path: str = "") -> list[Problem]:
         if isinstance(step.block, Task):
             found = step.block.problems()
             targets = [(target, checker(target.type)) for target in step.block.parameters.values()]
-            if targets:
+            if targets and with_parameters:
                 parameter_values(step.block, targets, found)
             problems += [_placed(problem, path) for problem in found]
         elif isinstance(step.block, Workflow):
-            problems += problems_in(step.block, f"{path}{step.key}/")
+            problems += problems_in(step.block, f"{path}{step.key}/", with_parameters=with_parameters)
     return problems
 
 

@@ -46,11 +46,11 @@ def database():
 
 @pytest.fixture
 def run_dag(database, tmp_path):
-    """Run a DAG of `dags/behaviours.py` with ``scratch`` as a parameter; returns the DAG run."""
+    """Run a DAG of a file in `dags/` with ``scratch`` as a parameter; returns the DAG run."""
     from airflow.dag_processing.dagbag import DagBag
 
-    def run(dag_id, **parameters):
-        dag = DagBag(HERE / "dags" / "behaviours.py").dags[dag_id]
+    def run(dag_id, *, file="behaviours.py", **parameters):
+        dag = DagBag(HERE / "dags" / file).dags[dag_id]
         return dag.test(run_conf={"scratch": str(tmp_path), **parameters})
 
     return run

@@ -50,7 +50,10 @@ def test_structlog_comes_with_airflows_sdk():
 def test_the_listed_modules_are_there():
     listed = [name for entry in get_provider_info()["operators"] for name in entry["python-modules"]]
 
-    assert [import_module(name).__name__ for name in listed] == ["fairlead.operators.twine"]
+    assert [import_module(name).__name__ for name in listed] == [
+        "fairlead.operators.twine",
+        "fairlead.operators.workflow",
+    ]
 
 
 @pytest.mark.parametrize("statement", ["import fairlead.operators", "from fairlead.operators import TwineAppOperator"])

@@ -44,9 +44,9 @@ class Supervised:
         return [json.loads(line) for line in (self.folder / "task.log").read_text().splitlines()]
 
 
-@pytest.fixture(params=["polite", "stubborn"])
+@pytest.fixture(params=["polite", "stubborn", "study.stuck"])
 def supervised(request, tmp_path):
-    """A task whose app never ends: one that ends on SIGTERM, and one that does not."""
+    """A task whose app never ends: one that ends on SIGTERM, one that does not, and that one in a workflow."""
     supervised = Supervised(tmp_path, request.param)
     yield supervised
     supervised.process.kill()
@@ -74,6 +74,26 @@ def test_a_task_process_that_is_killed_leaves_nothing_behind(supervised, wait_un
     os.kill(supervised.pids["task"], signal.SIGKILL)
 
     wait_until_gone(*supervised.pids.values())
+
+
+@pytest.mark.parametrize("supervised", ["napping.nap"], indirect=True)
+def test_python_code_of_a_block_is_interrupted_when_the_worker_is_told_to_stop(supervised, wait_until_gone):
+    supervised.process.send_signal(signal.SIGTERM)
+
+    states = [request["body"]["state"] for request in supervised.requests() if request["path"].endswith("/state")]
+    wait_until_gone(*supervised.pids.values(), limit=0)
+    assert states == ["up_for_retry"]
+    assert "the nap was interrupted" in [line["event"] for line in supervised.log()]
+
+
+@pytest.mark.parametrize("supervised", ["napping.nap"], indirect=True)
+def test_python_code_of_a_block_is_interrupted_when_its_task_is_marked_in_the_ui(supervised, tmp_path, wait_until_gone):
+    (tmp_path / "marked").touch()
+
+    supervised.requests()
+    wait_until_gone(*supervised.pids.values())
+    events = [line["event"] for line in supervised.log()]
+    assert "the nap was interrupted" in events
 
 
 def test_on_kill_returns_when_everything_has_ended(apps, tmp_path, context, wait_until_gone):

@@ -6,7 +6,8 @@ from typing import assert_type
 
 from airflow.sdk import DAG, Param, XComArg
 
-from fairlead.operators import TwineAppOperator, filled_in, params
+from fairlead.adapters.workflow import Workflow
+from fairlead.operators import TwineAppOperator, WorkflowTaskGroup, filled_in, params, workflow_dag
 
 with DAG("study", schedule=None):
     wind = TwineAppOperator(
@@ -26,3 +27,9 @@ with DAG("study", schedule=None):
 
 assert_type(params("apps/wind"), dict[str, Param])
 TwineAppOperator(task_id="form", app="apps/wind", input_values=filled_in(Path("apps/wind")))
+
+assert_type(workflow_dag(Workflow(name="study"), "@daily", inputs={"count": 1}, granularity="map", tags=["study"]), DAG)
+with DAG("joined", schedule=None):
+    group = WorkflowTaskGroup(Workflow(name="study"), inputs={"count": wind.output}, chunk="auto", tooltip="a study")
+    assert_type(group.output, dict[str, XComArg])
+    group.set_upstream(loads)

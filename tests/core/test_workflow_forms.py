@@ -1,0 +1,62 @@
+"""What of a workflow is asked for in a form, and how its types are told in JSON Schema."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pytest
+
+from fairlead.adapters.workflow import MapWorkflow, Parameter, Workflow, as_task
+from fairlead.adapters.workflow.forms import Field, fields_of, parameters_schema, schema_of
+
+
+@pytest.mark.parametrize(
+    ("kind", "schema"),
+    [
+        (int, {"type": "integer"}),
+        (None, {"type": "null"}),
+        (list, {"type": "array"}),
+        (list[str], {"type": "array", "items": {"type": "string"}}),
+        (list[Path], {"type": "array"}),
+        (Sequence[float], {"type": "array", "items": {"type": "number"}}),
+        (dict[str, bool], {"type": "object", "additionalProperties": {"type": "boolean"}}),
+        (Literal["a", "b"], {"enum": ["a", "b"]}),
+        (Annotated[int, "metres"], {"type": "integer"}),
+        (int | None, {"type": ["integer", "null"]}),
+        (list[int] | str, {"anyOf": [{"type": "array", "items": {"type": "integer"}}, {"type": "string"}]}),
+        (int | Path, None),
+        (Path, None),
+        (Any, None),
+    ],
+)
+def test_types_that_json_has_are_told(kind, schema):
+    assert schema_of(kind) == schema
+
+
+@as_task
+def asked(count: int, where: Path = Path("here"), names: list[str] | None = None, factor: Parameter(int) = 0):
+    print(count, where, names, factor)
+
+
+def test_a_form_has_the_inputs_with_their_defaults_as_far_as_these_are_json():
+    with Workflow() as workflow:
+        asked()
+
+    count, where, names = fields_of(workflow)
+    assert count == Field("count", {"type": "integer"})
+    assert where == Field("where", {}, None)
+    assert (names.name, names.default) == ("names", None)
+
+
+def test_parameters_are_found_at_all_depths_by_the_names_of_the_tasks():
+    with Workflow() as workflow:
+        MapWorkflow(asked(), map_on={"counts": "count"})
+
+    assert parameters_schema(workflow)["properties"]["asked"] == {
+        "type": "object",
+        "properties": {"factor": {"type": "integer"}},
+        "required": ["factor"],
+    }
+    with Workflow() as without:
+        pass
+    assert parameters_schema(without) is None

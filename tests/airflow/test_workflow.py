@@ -1,7 +1,5 @@
 """How a workflow looks in Airflow before anything runs: its tasks, their order, the trigger form, what is refused."""
 
-# ruff: noqa: F821 (return annotations name outputs)
-
 import subprocess
 import sys
 from datetime import timedelta

@@ -1,7 +1,5 @@
 """What holds when Airflow runs the tasks of a workflow: results, skips, failures, tries, chunks, values, stopping."""
 
-# ruff: noqa: F821 (return annotations name outputs)
-
 import json
 import signal
 import threading

@@ -1,4 +1,4 @@
-"""Prefect runs units of work: a task for any twine app, and a flow that is ready to be deployed.
+"""Prefect runs units of work: a task for any twine app, and flows of apps and workflows that are ready to be deployed.
 
 Names are loaded when they are first used, because Prefect imports every collection when its command line starts.
 """
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from fairlead.flows.host import PrefectHost as PrefectHost
     from fairlead.flows.twine import run_twine_app as run_twine_app
     from fairlead.flows.twine import twine_task as twine_task
+    from fairlead.flows.workflow import workflow_flow as workflow_flow
+    from fairlead.flows.workflow import workflow_outputs as workflow_outputs
 
 __getattr__ = attributes(
     __name__,
@@ -23,6 +25,17 @@ __getattr__ = attributes(
         "run_twine_app": "twine",
         "twine_flow": "forms",
         "twine_task": "twine",
+        "workflow_flow": "workflow",
+        "workflow_outputs": "workflow",
     },
 )
-__all__ = ["FingerprintPolicy", "PrefectHost", "answering", "run_twine_app", "twine_flow", "twine_task"]
+__all__ = [
+    "FingerprintPolicy",
+    "PrefectHost",
+    "answering",
+    "run_twine_app",
+    "twine_flow",
+    "twine_task",
+    "workflow_flow",
+    "workflow_outputs",
+]

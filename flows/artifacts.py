@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import json
 import queue
 import re
 import threading
 import time
-from collections.abc import Generator, Iterator, Mapping
-from typing import Any, cast
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 from prefect import artifacts
@@ -22,6 +23,9 @@ from prefect.logging import get_run_logger
 
 from fairlead.adapters.presentation import duration
 from fairlead.flows.report import report, scalars
+
+if TYPE_CHECKING:
+    from fairlead.adapters.workflow.failures import Failure
 
 _PERIOD = 1.0
 _PATIENCE = 10.0
@@ -60,6 +64,27 @@ def publish(outcome: Mapping[str, Any]) -> None:
                 key=key_of(unit, "values"),
                 description=f"{unit}: {extent} output values, exact.",
             )
+
+
+def publish_failures(name: str, failures: Sequence[tuple[str, Failure]]) -> None:
+    """Write a table of the items that failed and did not end a run, each with the path of its map, if there are any."""
+    if not failures:
+        return
+    rows = [
+        {
+            "map": path,
+            "item": failure.index,
+            "inputs": json.dumps(failure.inputs, ensure_ascii=False, default=str),
+            "exception": failure.type,
+            "message": failure.message,
+        }
+        for path, failure in failures[:_MOST_ROWS]
+    ]
+    extent = f"the first {_MOST_ROWS} of {len(failures)}" if len(failures) > _MOST_ROWS else f"{len(failures)}"
+    with warned("The table of failures could not be written"):
+        artifacts.create_table_artifact(
+            rows, key=key_of(name, "failures"), description=f"{name}: {extent} items failed; the run went on."
+        )
 
 
 class ProgressBar:

@@ -96,9 +96,9 @@ def twine_flow(
             return answer(task(inputs if twine.declares("input_values") else None, manifest))
 
     run.__name__ = run.__qualname__ = title
-    run.__module__ = _caller()
+    run.__module__ = caller()
     run.__doc__ = twine.raw.get("description") or twine.raw.get("title")
-    run.__signature__ = _signature(properties, required)  # type: ignore[attr-defined]
+    run.__signature__ = signature(properties, required)  # type: ignore[attr-defined]
     return Flow(
         run,
         name=title.replace("_", "-"),
@@ -108,15 +108,15 @@ def twine_flow(
     )
 
 
-def _caller() -> str:
+def caller() -> str:
     """Return the module that makes a flow, which is where Prefect looks for it."""
     frame = inspect.currentframe()
-    while frame and frame.f_globals.get("__name__") == __name__:
+    while frame and str(frame.f_globals.get("__name__")).startswith(f"{__package__}."):
         frame = frame.f_back
     return str(frame.f_globals["__name__"]) if frame else "__main__"
 
 
-def _signature(properties: Mapping[str, Mapping[str, Any]], required: list[str]) -> inspect.Signature:
+def signature(properties: Mapping[str, Mapping[str, Any]], required: list[str]) -> inspect.Signature:
     """Return a signature from which Prefect makes the parameters' schema."""
     return inspect.Signature([
         inspect.Parameter(

@@ -15,6 +15,8 @@ is gone.
 
 from __future__ import annotations
 
+import functools
+import logging
 import multiprocessing
 from types import TracebackType
 from typing import Self
@@ -41,7 +43,6 @@ class PrefectHost(LoggingHost):
         run, self._flow = TaskRunContext.get(), FlowRunContext.get()
         if run is None:
             raise MissingContextError("There is no active task run.")
-        self._logger = get_run_logger()
         super().__init__(run_id=str(run.task_run.id), attempt=run.task_run.run_count, timeout=timeout)
         self._progress = ProgressBar(name)
         # Prefect hands this event to its engine, but not to the task's function.
@@ -57,6 +58,10 @@ class PrefectHost(LoggingHost):
     ) -> None:
         """Finish the progress bar, at its end if the run came to one."""
         self._progress.close(done=error is None)
+
+    @functools.cached_property
+    def _logger(self) -> logging.Logger | logging.LoggerAdapter[logging.Logger]:
+        return get_run_logger()
 
     def cancelled(self) -> bool:
         """Tell whether the flow run was stopped, or the process that started this one is gone."""

@@ -50,11 +50,14 @@ def identity_of(block: Block, inputs: Mapping[str, Any], run: Run, extra: Mappin
     Of a map or loop it is that of one item or iteration. Raises `NotFingerprintable` for an input or a bound value that
     has no identity on another machine.
     """
+    # A host may give what another leaves to the block.
+    defaults = {name: target.default for name, target in block.inputs.items() if target.default is not NO_DEFAULT}
+    given = {**defaults, **inputs}
     document = {
         "kind": "block",
         "version": VERSION,
         "block": digest_of(block, of_parts=block.caches_parts or block.deals_with_parts),
-        "inputs": {name: _input(value, f"'{block.name}', input '{name}'") for name, value in inputs.items()},
+        "inputs": {name: _input(value, f"'{block.name}', input '{name}'") for name, value in given.items()},
         "parameters": _parameters(block, run),
     }
     return document | ({"extra": dict(extra)} if extra else {})

@@ -7,22 +7,15 @@ each host.
 
 import copy
 import json
-import os
 import shutil
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from .drivers import HOSTS, run_driver
 from .units import ROOT, UNITS
 
-HOSTS = {
-    "terminal": Path(sys.executable),
-    "prefect": ROOT / ".venv-prefect" / "bin" / "python",
-    "airflow": ROOT / ".venv-airflow" / "bin" / "python",
-}
 EDITS = ("app", "file", "value")
 
 
@@ -92,32 +85,8 @@ def run_in(scratch):
     """Give jobs to a host's driver; return the outcomes by the same keys."""
 
     def run(host, jobs):
-        home = scratch / host
-        home.mkdir(exist_ok=True)
-        kept = {
-            name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PREFECT", "FAIRLEAD"))
-        }
-        settings = {
-            "HOME": str(home),
-            "NO_PROXY": "127.0.0.1,localhost",
-            "PREFECT_HOME": str(home),
-            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-            "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
-            "AIRFLOW_HOME": str(home),
-            "AIRFLOW__CORE__DAGS_FOLDER": str(Path(__file__).parent / "hosts"),
-            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
-        }
-        (home / "jobs.json").write_text(json.dumps(list(jobs.values())))
-        driver = Path(__file__).parent / "hosts" / f"in_{host}.py"
-        commands = [[HOSTS[host], driver, home / "jobs.json", home / "results.json"]]
-        if host == "airflow":
-            commands.insert(0, [HOSTS[host].parent / "airflow", "db", "migrate"])
-        with (home / "log").open("w") as log:
-            for command in commands:
-                done = subprocess.run(command, env=kept | settings, stdout=log, stderr=subprocess.STDOUT, check=False)
-                assert done.returncode == 0, (home / "log").read_text()
-        return dict(zip(jobs, json.loads((home / "results.json").read_text()), strict=True))
+        found = run_driver(host, "in", list(jobs.values()), scratch / host)
+        return dict(zip(jobs, found, strict=True))
 
     return run
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-import cloudpickle  # type: ignore[import-untyped]
+import cloudpickle
 
 from fairlead.adapters import events
 from fairlead.adapters.errors import AppRaised, NotPortable, Problem, raised_by_app

@@ -340,7 +340,7 @@ def _portable(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _pickled(value: Any) -> bytes:
-    import cloudpickle  # type: ignore[import-untyped]
+    import cloudpickle
 
     data: bytes = cloudpickle.dumps(value)
     return data

@@ -1,0 +1,35 @@
+"""Run workflows as Prefect flows, on an ephemeral server: python workflows_in_prefect.py JOBS RESULTS.
+
+A job names one of `workflows.WORKFLOWS`, its ``inputs``, ``parameters``, ``cache`` and ``chunk``. Its result has the
+``outputs`` as packed data, the ``error``, and the ``entries`` of the cache.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from workflows import WORKFLOWS
+from workflows_in_terminal import entries
+
+from fairlead.adapters import values
+from fairlead.flows import workflow_flow, workflow_outputs
+
+
+def result_of(job):
+    """Return the packed outputs, or the exception, and what is in the cache then."""
+    outputs, error = None, None
+    try:
+        flow = workflow_flow(
+            WORKFLOWS[job["workflow"]].make(), parameters=job["parameters"], cache=job["cache"], chunk=job["chunk"]
+        )
+        outputs = values.pack(dict(workflow_outputs(flow(**job["inputs"]), job["cache"]))).data
+    except Exception as raised:  # noqa: BLE001 (whatever it is, it is compared)
+        error = f"{type(raised).__name__}: {raised}"
+    return {"outputs": outputs, "error": error, "entries": entries(job["cache"])}
+
+
+if __name__ == "__main__":
+    jobs = json.loads(Path(sys.argv[1]).read_text())
+    Path(sys.argv[2]).write_text(json.dumps([result_of(job) for job in jobs]))

@@ -133,7 +133,8 @@ class Schedule:
     ) -> None:
         """Take what is to be run, and packed inputs."""
         self._plan, self._tasks, self._inputs = plan, tasks, inputs
-        self._parts, self._chunk = parts, chunk
+        self._parts = parts
+        self._chunk: ChunkSize = chunk
         self._flat, self._store = plan.thing.flat, plan.thing.store
         self._nodes = plan.thing.nodes
         self._logger = get_run_logger()

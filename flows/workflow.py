@@ -237,7 +237,7 @@ def _fitted(target: Target, value: Any) -> Any:
 
 
 def _check_arguments(workflow: Workflow, granularity: str, chunk: ChunkSize, backend: str) -> None:
-    if not isinstance(workflow, Workflow):
+    if not isinstance(workflow, Workflow):  # pyright: ignore[reportUnnecessaryIsInstance] (users pass factories)
         hint = "Call it: what @as_workflow makes returns the workflow." if callable(workflow) else ""
         raise WorkflowInvalid(Problem("workflow", f"{workflow!r} is none", "a workflow", hint))
     problems: list[Problem] = []

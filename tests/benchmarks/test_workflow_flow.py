@@ -3,7 +3,6 @@
 Measured is the processor time of the flow's process. The wall clock says little here: a flow run takes a second by
 itself, in which it does nothing, and the server is still busy with the events of one run when the next one begins.
 """
-# ruff: noqa: F821, UP037
 # Outputs of tasks are annotated by name.
 
 from __future__ import annotations

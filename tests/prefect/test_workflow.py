@@ -1,5 +1,4 @@
 """Workflows as flows: which task runs there are, what they are called, and what travels between them."""
-# ruff: noqa: F821
 # Outputs of tasks are annotated by name.
 
 import itertools

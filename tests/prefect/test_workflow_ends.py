@@ -1,5 +1,4 @@
 """How nodes of a workflow end in Prefect: tried again, failed and gone on, found in the cache, cut off and resumed."""
-# ruff: noqa: F821
 # Outputs of tasks are annotated by name.
 
 import json

@@ -28,6 +28,6 @@ _MODULES = {
     "recorder": ("Recorder",),
 }
 __getattr__ = attributes(__name__, {name: module for module, names in _MODULES.items() for name in names})
-__all__ = [  # noqa: PLE0604 (names, all of them texts)
+__all__ = [  # noqa: PLE0604  # pyright: ignore[reportUnsupportedDunderAll] (names, all of them texts)
     *sorted(name for names in _MODULES.values() for name in names)
 ]

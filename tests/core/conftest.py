@@ -360,6 +360,8 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
     folder = tmp_path / "studies"
     folder.mkdir()
     monkeypatch.syspath_prepend(str(folder))
+    # An edit in the same second that keeps the length is not seen by who compares times and sizes.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
 
     def write(text: str, *, name: str = "study") -> ModuleType:
         (folder / f"{name}.py").write_text(textwrap.dedent(text))

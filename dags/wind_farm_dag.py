@@ -1,6 +1,6 @@
 """The wind farm study of `wind_farm.py` as an Airflow DAG.
 
-Where this folder is Airflow's DAGs folder, or in it, Airflow runs it on request and asks for the workflow's inputs;
+Where this folder is Airflow's DAGs folder, Airflow runs it on request and asks for the workflow's inputs;
 `python dags/wind_farm_dag.py` runs it once in this process then.
 """
 

@@ -1,7 +1,6 @@
 """The files in ``dags/`` as they stand: Airflow lists them cheaply, and the demo runs them all and tells the truth."""
 
 import importlib.util
-import json
 import os
 import re
 import shutil
@@ -66,19 +65,24 @@ def started_below(folder):
     return found
 
 
-def test_airflow_finds_one_dag_and_loads_nothing_that_parsing_does_not_need(environment, tmp_path):
+def test_airflow_finds_both_dags_and_loads_nothing_that_parsing_does_not_need(environment, tmp_path):
     program = f"""
 import sys
 from airflow.dag_processing.dagbag import DagBag
 bag = DagBag({str(ROOT / "dags")!r})
-print(bag.import_errors, sorted(bag.dags), sorted({{"numpy", "pandas", "prefect", "pvlib"}} & {{*sys.modules}}))
+heavy = {{"numpy", "pandas", "prefect", "pvlib", "windpowerlib"}}
+print(bag.import_errors, sorted(bag.dags), sorted(heavy & {{*sys.modules}}))
 """
-    settings = {"AIRFLOW_HOME": str(tmp_path), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+    settings = {
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    }
     python = ROOT / ".venv-airflow" / "bin" / "python"
     done = subprocess.run(
         [python, "-c", program], env=environment | settings, capture_output=True, text=True, check=True
     )
-    assert done.stdout.splitlines()[-1] == "{} ['wind_resource'] []"
+    assert done.stdout.splitlines()[-1] == "{} ['wind_farm', 'wind_resource'] []"
 
 
 @pytest.mark.parametrize(
@@ -86,7 +90,7 @@ print(bag.import_errors, sorted(bag.dags), sorted({{"numpy", "pandas", "prefect"
     [("", ("computed", "cache hit", "cache hit")), ("1", ("computed", "computed", "computed"))],
     ids=["shared", "fresh"],
 )
-def test_the_demo_runs_the_study_in_three_hosts_and_leaves_nothing_running(
+def test_the_demo_runs_both_studies_in_three_hosts_and_leaves_nothing_running(
     clone, environment, tmp_path, fresh, expected
 ):
     shutil.rmtree(clone / "build", ignore_errors=True)
@@ -100,13 +104,17 @@ def test_the_demo_runs_the_study_in_three_hosts_and_leaves_nothing_running(
         timeout=200,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    rows = re.findall(
-        r"^ *(Terminal|Prefect|Airflow) +([\d. ]+) (\w{12}) +(computed|cache hit) ", done.stdout, re.MULTILINE
-    )
+    host = r"^ *(Terminal|Prefect|Airflow) +"
+    rows = re.findall(host + r"([\d. ]+) (\w{12}) +(computed|cache hit) ", done.stdout, re.MULTILINE)
     hosts, figures, fingerprints, results = zip(*rows, strict=True)
     assert hosts == ("Terminal", "Prefect", "Airflow")
     assert results == expected
     assert len(set(figures)) == len(set(fingerprints)) == 1
+    rows = re.findall(host + r"(\S+ +[\d.]+% +[\d.]+% +\d+) +(\d+|none) +[\d.]+$", done.stdout, re.MULTILINE)
+    hosts, figures, made = zip(*rows, strict=True)
+    assert hosts == ("Terminal", "Prefect", "Airflow")
+    assert len(set(figures)) == 1
+    assert [number != "none" for number in made] == [result == "computed" for result in expected]
     assert "Results and fingerprints are identical." in done.stdout
     chart = clone / "build" / "demo" / "wind_rose.png"
     assert done.stdout.endswith(f"{chart}\n")
@@ -146,9 +154,15 @@ def test_what_the_demo_starts_carries_the_marks_of_what_started_the_demo(demo, m
 
 def studies(demo, *cached, **changes):
     outcome = {"outputs": {"output_values": {"k": 1.8}}, "files": [{"name": "a", "digest": "d"}], "fingerprint": "f"}
-    made = [json.loads(json.dumps(outcome | {"cached": hit})) for hit in cached]
-    made[-1] |= changes
-    return [demo.Study(host, each, 1.0) for host, each in zip(["Terminal", "Prefect", "Airflow"], made, strict=True)]
+    outcomes = [outcome | {"cached": hit} for hit in cached]
+    farm = changes.pop("farm", {"turbine": "T"})
+    outcomes[-1] |= changes
+    farms = [{"turbine": "T"}, {"turbine": "T"}, farm]
+    hosts = ["Terminal", "Prefect", "Airflow"]
+    return [
+        demo.Study(host, each, report, 0 if hit else 3, 1.0)
+        for host, each, report, hit in zip(hosts, outcomes, farms, cached, strict=True)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -171,7 +185,8 @@ def test_the_demo_says_who_computed(demo, monkeypatch, cached, fresh, account):
         ((False, True, True), False, {"fingerprint": "g"}, "The fingerprints differ."),
         ((False, True, True), False, {"outputs": {"output_values": {"k": 1.9}}}, "The results differ."),
         ((False, True, True), False, {"files": [{"name": "a", "digest": "e"}]}, "The results differ."),
-        ((False, True, False), False, {}, "Airflow should have found the result in the cache."),
+        ((False, True, True), False, {"farm": {"turbine": "U"}}, "The results differ."),
+        ((False, True, False), False, {}, "Airflow should have found the results in the cache."),
         ((False, False, True), True, {}, "Airflow should have computed."),
     ],
 )

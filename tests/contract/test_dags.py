@@ -68,16 +68,14 @@ def started_below(folder):
 def test_airflow_finds_both_dags_and_loads_nothing_that_parsing_does_not_need(environment, tmp_path):
     program = f"""
 import sys
-from airflow.dag_processing.dagbag import DagBag
-bag = DagBag({str(ROOT / "dags")!r})
+from pathlib import Path
+from airflow.dag_processing.dagbag import BundleDagBag
+folder = Path({str(ROOT / "dags")!r})
+bag = BundleDagBag(folder, bundle_path=folder, bundle_name="dags")
 heavy = {{"numpy", "pandas", "prefect", "pvlib", "windpowerlib"}}
 print(bag.import_errors, sorted(bag.dags), sorted(heavy & {{*sys.modules}}))
 """
-    settings = {
-        "AIRFLOW_HOME": str(tmp_path),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-    }
+    settings = {"AIRFLOW_HOME": str(tmp_path), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
     python = ROOT / ".venv-airflow" / "bin" / "python"
     done = subprocess.run(
         [python, "-c", program], env=environment | settings, capture_output=True, text=True, check=True

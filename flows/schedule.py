@@ -22,11 +22,12 @@ from typing import TYPE_CHECKING, Any
 from prefect.logging import get_run_logger
 
 from fairlead.adapters.host import LoggingHost
-from fairlead.adapters.workflow.branches import Side, is_skipped, skipped
+from fairlead.adapters.workflow.branches import Side
 from fairlead.adapters.workflow.chunks import Chunk, cut, is_cut
 from fairlead.adapters.workflow.engines import named
 from fairlead.adapters.workflow.exceptions import ExitPipeline
 from fairlead.adapters.workflow.failures import Failure
+from fairlead.adapters.workflow.gathering import is_skipped, skipped
 from fairlead.adapters.workflow.loops import IterativeWorkflow, LoopWorkflow
 from fairlead.adapters.workflow.maps import MapWorkflow
 from fairlead.adapters.workflow.nodes import closed, gather, opened, outputs_of, packed, unpacked
@@ -40,8 +41,8 @@ if TYPE_CHECKING:
     from prefect.futures import PrefectFuture
 
     from fairlead.adapters.workflow.chunks import ChunkSize
+    from fairlead.adapters.workflow.gathering import Outputs
     from fairlead.adapters.workflow.nodes import Flat, FlatNode
-    from fairlead.adapters.workflow.running import Outputs
     from fairlead.adapters.workflow.workflow import Workflow
 
 _CHUNKS = 64

@@ -18,11 +18,12 @@ from fairlead.adapters.cache import ResultCache
 from fairlead.adapters.errors import Cancelled, StorageFailed
 from fairlead.adapters.values import ValueStore
 from fairlead.adapters.workflow import nodes
-from fairlead.adapters.workflow.branches import TAKEN, Choice, Side, is_skipped, skipped
+from fairlead.adapters.workflow.branches import Choice, Side
 from fairlead.adapters.workflow.chunks import cut, put_together
 from fairlead.adapters.workflow.engines import named
 from fairlead.adapters.workflow.exceptions import ExitPipeline
 from fairlead.adapters.workflow.failures import Failure
+from fairlead.adapters.workflow.gathering import TAKEN, is_skipped, skipped
 from fairlead.adapters.workflow.memory import StoredMemory
 from fairlead.adapters.workflow.retries import is_retryable
 from fairlead.adapters.workflow.running import Run, note_place, placed

@@ -108,10 +108,17 @@ class Block:
     def add_input(self, name: str, type: Any = Any, default: Any = NO_DEFAULT) -> None:  # noqa: A002 (Outflow's name)
         """Give this block one more input."""
         self.inputs[name] = Target(name, type, default)
+        self.rewire()
 
     def add_output(self, name: str, type: Any = Any) -> None:  # noqa: A002 (Outflow's name)
         """Give this block one more output."""
         self.outputs[name] = Target(name, type)
+        self.rewire()
+
+    def rewire(self) -> None:
+        """Let the workflows round this block find anew who gives what to whom."""
+        for workflow in around(self):
+            workflow.rewire()
 
     def leave(self) -> None:
         """Take this block out of the workflow that it was made in."""

@@ -7,37 +7,16 @@ one is skipped as well, except `MergeTask`, which takes what did run. A side tha
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fairlead.adapters.errors import Problem
 from fairlead.adapters.workflow.block import Block, connect
 from fairlead.adapters.workflow.exceptions import ResultInvalid, WorkflowInvalid
-from fairlead.adapters.workflow.types import Skipped
+from fairlead.adapters.workflow.gathering import BRANCHES, TAKEN, SkippedOutputs, skipped
 
 if TYPE_CHECKING:
     from fairlead.adapters.workflow.running import Run
-
-TAKEN = "@taken"
-"""The output of a choice that says whether its condition held."""
-BRANCHES = "@branches"
-"""The input of a merge: the outputs of each branch that ran, by its key."""
-
-
-class SkippedOutputs(dict[str, Any]):
-    """The outputs of a block that was skipped: each is a `Skipped`."""
-
-
-def skipped(names: Iterable[str]) -> SkippedOutputs:
-    """Return the outputs of a skipped block."""
-    return SkippedOutputs(dict.fromkeys(names, Skipped()))
-
-
-def is_skipped(outputs: Mapping[str, Any]) -> bool:
-    """Tell whether outputs are those of a block that was skipped."""
-    return isinstance(outputs, SkippedOutputs) or (
-        bool(outputs) and all(isinstance(value, Skipped) for value in outputs.values())
-    )
 
 
 class Choice(Block):

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from fairlead.adapters.workflow.failures import Failure, short
-from fairlead.adapters.workflow.maps import MAPPED, MapWorkflow
+from fairlead.adapters.workflow.gathering import MAPPED
+from fairlead.adapters.workflow.maps import MapWorkflow
 
 if TYPE_CHECKING:
+    from fairlead.adapters.workflow.gathering import Outputs
     from fairlead.adapters.workflow.nodes import FlatNode
-    from fairlead.adapters.workflow.running import Outputs, Run
+    from fairlead.adapters.workflow.running import Run
 
 ChunkSize: TypeAlias = int | Literal["auto"] | None
 """How many items a task takes; None for what the map says."""

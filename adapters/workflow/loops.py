@@ -13,10 +13,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from fairlead.adapters.errors import Problem
-from fairlead.adapters.workflow.branches import asked, chosen, is_skipped
+from fairlead.adapters.workflow.branches import asked, chosen
 from fairlead.adapters.workflow.checks import fits, fits_value
 from fairlead.adapters.workflow.exceptions import ResultInvalid, WorkflowInvalid
 from fairlead.adapters.workflow.targets import type_name
+from fairlead.adapters.workflow.types import Skipped
 from fairlead.adapters.workflow.workflow import Workflow
 
 if TYPE_CHECKING:
@@ -169,8 +170,8 @@ class IterativeWorkflow(Workflow):
             numbers = itertools.count(start) if self.max_iterations is None else range(start, self.max_iterations)
             is_done = bool(start and self._is_enough(outputs))
             for number in () if is_done else numbers:
-                sent = {} if is_skipped(outputs) else outputs
-                given = {**first, **{name: value for name, value in sent.items() if name in self.inputs}}
+                sent = {name: value for name, value in outputs.items() if name in self.inputs}
+                given = {**first, **{name: value for name, value in sent.items() if not isinstance(value, Skipped)}}
                 outputs = run.part(self, given, f"{path}[{number}]", {})
                 checkpoint.save(number + 1, outputs)
                 if is_done := self._is_enough(outputs):
@@ -203,7 +204,15 @@ class IterativeWorkflow(Workflow):
         return [*super().problems(), *problems]
 
     def _is_enough(self, outputs: Mapping[str, Any]) -> bool:
-        return self.break_func is not None and bool(self.break_func(**chosen(self.break_func, outputs)))
+        if self.break_func is None:
+            return False
+        given = chosen(self.break_func, outputs)
+        missing = [name for name in asked(self.break_func)[1] if name not in given]
+        if missing:
+            where = f"iteration '{self.name}', break_func"
+            found = f"it asks for {missing[0]!r}, which the last iteration did not give"
+            raise ResultInvalid(Problem(where, found, "outputs that are always given", "Give that argument a default."))
+        return bool(self.break_func(**given))
 
     def _warn_or_fail(self) -> None:
         name = getattr(self.break_func, "__name__", "break_func")

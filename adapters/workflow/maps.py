@@ -16,6 +16,7 @@ from fairlead.adapters.errors import Problem
 from fairlead.adapters.workflow.block import OPTIONS
 from fairlead.adapters.workflow.exceptions import TaskException, WorkflowInvalid
 from fairlead.adapters.workflow.failures import Failure, short
+from fairlead.adapters.workflow.gathering import MAPPED
 from fairlead.adapters.workflow.sbatch import DIRECTIVES
 from fairlead.adapters.workflow.targets import Target
 from fairlead.adapters.workflow.workflow import Workflow
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from fairlead.adapters.workflow.running import Run
     from fairlead.adapters.workflow.wiring import Wiring
 
-MAPPED = "@mapped"
-"""The input of a map that says which of its other inputs are sequences."""
 OnError = Literal["fail", "collect", "drop"]
 ON_ERROR: tuple[OnError, ...] = ("fail", "collect", "drop")
 
@@ -108,7 +107,7 @@ class MapWorkflow(Workflow):
         if self.on_error not in ON_ERROR:
             found.append(("on_error", f"{self.on_error!r} is unknown", ", ".join(ON_ERROR)))
         for name, number in (("chunk", self.chunk), ("simultaneous_tasks", self.simultaneous_tasks)):
-            if number not in {None, "auto"} and not (isinstance(number, int) and number > 0):
+            if number is not None and number != "auto" and not (isinstance(number, int) and number > 0):
                 found.append((name, f"{number!r} is no whole number above 0", "a number of items"))
         if found:
             self.leave()
@@ -298,4 +297,7 @@ def _sequence(value: Any, where: str) -> Sequence[Any]:
     if items is None:
         found = f"{short(value)} has no items to map over"
         raise TaskException(Problem(where, found, "a sequence", "Give e.g. a list."))
+    if isinstance(value, set | frozenset):
+        found = f"{short(value)} has items in no order, which may be another one in the next run"
+        raise TaskException(Problem(where, found, "a sequence", "Give them an order: sorted(…)."))
     return list(items)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from fairlead.adapters.values import ValueStore
-    from fairlead.adapters.workflow.running import Outputs
+    from fairlead.adapters.workflow.gathering import Outputs
 
 PREFIX = "fairlead_loop:"
 """What keys of loops begin with; never changed, because runs hold them."""

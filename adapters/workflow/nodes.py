@@ -11,13 +11,15 @@ It schedules nothing, and does not know how values travel between nodes: see ``f
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fairlead.adapters.workflow.branches import BRANCHES, MergeTask, SkippedOutputs, is_skipped, skipped
+from fairlead.adapters.workflow import gathering
+from fairlead.adapters.workflow.branches import MergeTask
 from fairlead.adapters.workflow.failures import Failure
-from fairlead.adapters.workflow.maps import MAPPED, ItemFailed, MapWorkflow
+from fairlead.adapters.workflow.gathering import SkippedOutputs, skipped
+from fairlead.adapters.workflow.maps import ItemFailed, MapWorkflow
 from fairlead.adapters.workflow.retries import is_retryable
 from fairlead.adapters.workflow.running import run_block, run_item
 from fairlead.adapters.workflow.types import Skipped
@@ -27,7 +29,8 @@ from fairlead.adapters.workflow.workflow import Workflow
 if TYPE_CHECKING:
     from fairlead.adapters.values import ValueStore
     from fairlead.adapters.workflow.block import Block
-    from fairlead.adapters.workflow.running import Outputs, Run
+    from fairlead.adapters.workflow.gathering import Outputs
+    from fairlead.adapters.workflow.running import Run
     from fairlead.adapters.workflow.wiring import Step
 
 
@@ -56,6 +59,18 @@ class FlatNode:
     outputs: tuple[str, ...]
     mapped: frozenset[str]
     """Of a map: the inputs inside that get one item at a time."""
+
+    @functools.cached_property
+    def needs(self) -> gathering.Needs:
+        """What it needs of the results of other nodes."""
+        return gathering.Needs(
+            ups=self.ups,
+            called=tuple(" and ".join(group) for group in self.ups),
+            sources=tuple(_plain(self.sources).items()),
+            outputs=self.outputs,
+            mapped=self.mapped,
+            is_merge=isinstance(self.block, MergeTask),
+        )
 
     @property
     def after(self) -> list[str]:
@@ -158,37 +173,7 @@ def _origins(
 
 def gather(node: FlatNode, results: Mapping[str, Outputs], inputs: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return what a node is given, or None if it is skipped; ``inputs`` are those of the whole workflow."""
-    ran = [{path: results[path] for path in group if not is_skipped(results[path])} for group in node.ups]
-    if isinstance(node.block, MergeTask):
-        missing = skipped(node.outputs)
-        branches = {
-            " and ".join(group): {
-                **missing,
-                **{name: value for outputs in group.values() for name, value in outputs.items()},
-            }
-            for group in ran
-            if group
-        }
-        return {BRANCHES: branches} if branches else None
-    if not all(ran):
-        return None
-    values: dict[str, Any] = {}
-    for name, origins in node.sources.items():
-        found = [value for origin in origins for value in _values(origin, results, inputs)]
-        live = [value for value in found if not isinstance(value, Skipped)]
-        if live:
-            values[name] = live[0]
-        elif found:
-            return None
-    if node.mapped:
-        values[MAPPED] = node.mapped
-    return values
-
-
-def _values(origin: Origin, results: Mapping[str, Outputs], inputs: Mapping[str, Any]) -> Iterable[Any]:
-    """Return the value of an origin, if there is one."""
-    place = inputs if origin.node is None else results[origin.node]
-    return [place[origin.name]] if origin.name in place else []
+    return gathering.gather(node.needs, results, inputs)
 
 
 def run_node(node: FlatNode, results: Mapping[str, Outputs], inputs: Mapping[str, Any], run: Run) -> Outputs:
@@ -261,12 +246,8 @@ def _sign() -> Any:
 
 def outputs_of(flat: Flat, results: Mapping[str, Outputs]) -> Outputs:
     """Return the outputs of the whole workflow; what was skipped is a `Skipped`."""
-    if flat.ends and all(is_skipped(results[path]) for path in flat.ends):
-        return skipped(flat.outputs)
-    found: Outputs = {}
-    for name, origins in flat.outputs.items():
-        values = [value for origin in origins for value in _values(origin, results, {})]
-        live = [value for value in values if not isinstance(value, Skipped)]
-        if values:
-            found[name] = (live or values)[0]
-    return found
+    return gathering.outputs_of(flat.ends, _plain(flat.outputs), results)
+
+
+def _plain(sources: Mapping[str, Origins]) -> dict[str, tuple[gathering.Origin, ...]]:
+    return {name: tuple((origin.node, origin.name) for origin in origins) for name, origins in sources.items()}

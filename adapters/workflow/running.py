@@ -19,13 +19,12 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from fairlead.adapters.errors import Cancelled, InputInvalid, Problem, TimedOut
 from fairlead.adapters.host import LoggingHost
-from fairlead.adapters.workflow.branches import BRANCHES, MergeTask, SkippedOutputs, is_skipped, skipped
 from fairlead.adapters.workflow.exceptions import ExitPipeline, WorkflowInvalid
 from fairlead.adapters.workflow.failures import Failure, failure_of, short
+from fairlead.adapters.workflow.gathering import Outputs, gather, is_skipped, skipped
 from fairlead.adapters.workflow.glimpses import glimpses
-from fairlead.adapters.workflow.maps import MAPPED, ItemFailed, MapWorkflow
+from fairlead.adapters.workflow.maps import ItemFailed, MapWorkflow
 from fairlead.adapters.workflow.retries import NONE, is_retryable
-from fairlead.adapters.workflow.types import Skipped
 from fairlead.adapters.workflow.wiring import Step, Wiring, check, resolved
 from fairlead.adapters.workflow.workflow import Workflow
 
@@ -37,7 +36,8 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-Outputs = dict[str, Any]
+Results = dict[int, Outputs]
+"""The outputs of each step of a workflow, by its number."""
 State = Literal["running", "success", "failed", "skipped"]
 
 
@@ -65,8 +65,8 @@ class Engine(Protocol):
 
     name: str
 
-    def run_steps(self, wiring: Wiring, inputs: Mapping[str, Any], run: Run, path: str) -> Outputs:
-        """Run each step after those that it needs, and return the outputs of the last ones."""
+    def run_steps(self, wiring: Wiring, inputs: Mapping[str, Any], run: Run, path: str) -> Results:
+        """Run each step after those that it needs, and return the outputs of all."""
         ...
 
     def run_items(
@@ -191,7 +191,8 @@ class Run:
         self.check()
 
         def compute() -> Outputs:
-            return self.backend.run_steps(workflow.wiring(), inputs, self, path)
+            wiring = workflow.wiring()
+            return wiring.outputs_of(self.backend.run_steps(wiring, inputs, self, path))
 
         if not workflow.cache:
             return compute()
@@ -248,16 +249,22 @@ def run_item(mapping: MapWorkflow, index: int, inputs: Mapping[str, Any], run: R
     place = f"{path}[{index}]"
     try:
         if run.observer is None and not mapping.cache and mapping.timeout is None and not mapping.retries.times:
-            return run_in_order(mapping.wiring(), inputs, run, place)
+            return compute_item(mapping, inputs, run, place)
 
         def compute() -> Outputs:
-            return run_in_order(mapping.wiring(), inputs, run, place)
+            return compute_item(mapping, inputs, run, place)
 
         return _told(mapping, inputs, run, place, compute)
     except Cancelled:
         raise
     except Exception as error:  # noqa: BLE001 (whatever ends an item is the map's to judge)
         return item_failed(mapping, index, inputs, error)
+
+
+def compute_item(mapping: MapWorkflow, inputs: Mapping[str, Any], run: Run, place: str) -> Outputs:
+    """Run the blocks inside a map once, in this thread."""
+    wiring = mapping.wiring()
+    return wiring.outputs_of(run_in_order(wiring, inputs, run, place))
 
 
 def item_failed(mapping: MapWorkflow, index: int, inputs: Mapping[str, Any], error: Exception) -> ItemFailed:
@@ -344,13 +351,13 @@ def _limited(block: Block, inputs: Mapping[str, Any], run: Run, path: str, compu
 # Blocks in order
 
 
-def run_in_order(wiring: Wiring, inputs: Mapping[str, Any], run: Run, path: str) -> Outputs:
-    """Run each step after those that it needs, one at a time, in this thread."""
+def run_in_order(wiring: Wiring, inputs: Mapping[str, Any], run: Run, path: str) -> Results:
+    """Run each step after those that it needs, one at a time, in this thread; return the outputs of each."""
     results: dict[int, Outputs] = {}
     for number, step in enumerate(wiring.steps):
         run.check()
         results[number] = run_step(step, results, inputs, run, path)
-    return outputs_of(wiring, results)
+    return results
 
 
 def run_step(
@@ -363,7 +370,7 @@ def run_step(
 ) -> Outputs:
     """Run one step with the results of those before it, or skip it; ``run_block`` says how its block is run."""
     place = f"{path}/{step.key}" if path else step.key
-    values = gather(step, results, inputs)
+    values = gather(step.needs, results, inputs)
     if values is None:
         if run.observer is not None:
             run.tell(Event(place, step.block.name, step.block.kind, "skipped", time.time()))
@@ -373,55 +380,6 @@ def run_step(
     except Exception as error:
         note_place(error, step.block, place)
         raise
-
-
-def gather(step: Step, results: Mapping[int, Outputs], inputs: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return what a step is given, or None if it is skipped; ``inputs`` are those of its workflow."""
-    if isinstance(step.block, MergeTask):
-        return _branches(step, results)
-    for number in step.ups:
-        if type(results[number]) is SkippedOutputs:
-            return None
-    values: dict[str, Any] = {}
-    for name, number, output in step.from_blocks:
-        outputs = results[number]
-        if output not in outputs:  # not every way of returning gives it
-            continue
-        value = values[name] = outputs[output]
-        if type(value) is Skipped:
-            return None
-    for name, outside in step.from_workflow:
-        if outside in inputs:  # else the block says that it is missing
-            values[name] = inputs[outside]
-    if step.mapped:
-        values[MAPPED] = step.mapped
-    return values
-
-
-def _branches(step: Step, results: Mapping[int, Outputs]) -> dict[str, Any] | None:
-    """Return what a merge is given: the outputs of the branches that ran."""
-    ran = {number: results[number] for number in step.ups if not is_skipped(results[number])}
-    missing = skipped(step.outputs)
-    return {BRANCHES: {str(number): {**missing, **outputs} for number, outputs in ran.items()}} if ran else None
-
-
-def outputs_of(wiring: Wiring, results: Mapping[int, Outputs]) -> Outputs:
-    """Return what a workflow's last steps have made; a name that several have is that of the one which ran."""
-    if wiring.results is not None:
-        wiring.results.update(results)
-    ends = [results[number] for number in wiring.ends]
-    if len(ends) == 1:
-        (only,) = ends
-        if only.keys() == wiring.outputs.keys() or type(only) is SkippedOutputs:
-            return only
-    if ends and all(type(outputs) is SkippedOutputs for outputs in ends):
-        return skipped(wiring.outputs)
-    found: Outputs = {}
-    for outputs in ends:
-        for name in wiring.outputs:
-            if name in outputs and (name not in found or type(found[name]) is Skipped):
-                found[name] = outputs[name]
-    return found
 
 
 def visible(inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from fairlead.adapters.workflow.exceptions import (
     TaskException,
 )
 from fairlead.adapters.workflow.failures import short
+from fairlead.adapters.workflow.gathering import skipped
 from fairlead.adapters.workflow.naming import to_camel_case, to_snake_case
 from fairlead.adapters.workflow.targets import Signature, Target, signature_of, type_name
 from fairlead.adapters.workflow.types import NO_DEFAULT, Skipped
@@ -123,6 +124,7 @@ class Task(Block):
             raise TaskException([self.unknown(name) for name in wrong])
         self.bound.update(arguments)
         self._calls = None
+        self.rewire()
 
     def unknown(self, name: str) -> Problem:
         """Say that something is no input of it."""
@@ -338,7 +340,7 @@ class _Compiled:
     def _named(self, task: Task, result: Any) -> dict[str, Any]:
         """Return what is no dict as one: the value of the only output, or what was skipped, or nothing."""
         if isinstance(result, Skipped):
-            return dict.fromkeys(self.outputs, result)
+            return skipped(self.outputs)
         if len(self.outputs) == 1:
             return dict.fromkeys(self.outputs, result)
         if result is None and not self.certain:

@@ -16,15 +16,16 @@ from fairlead.adapters.errors import Problem, StorageFailed
 from fairlead.adapters.isolation.protocol import Call
 from fairlead.adapters.unit import Description, Ports, Produced, Unit
 from fairlead.adapters.workflow.block import Block, close_workflow, current_workflow, open_workflow
-from fairlead.adapters.workflow.branches import SkippedOutputs
 from fairlead.adapters.workflow.exceptions import WorkflowInvalid
+from fairlead.adapters.workflow.gathering import SkippedOutputs
 from fairlead.adapters.workflow.targets import Target
 from fairlead.adapters.workflow.types import NO_DEFAULT
 
 if TYPE_CHECKING:
     from fairlead.adapters.host import Host
     from fairlead.adapters.perform import Outcome
-    from fairlead.adapters.workflow.running import Outputs, Run
+    from fairlead.adapters.workflow.gathering import Outputs
+    from fairlead.adapters.workflow.running import Run
     from fairlead.adapters.workflow.workflow import Workflow
 
 
@@ -146,7 +147,7 @@ class _Kept:
         """Make data and files of the outputs; raises `NotPortable` for a value that no codec takes."""
         from fairlead.adapters import values
 
-        packed = values.pack(value, f"'{self.name}'")
+        packed = values.pack(dict(value), f"'{self.name}'")
         files: dict[str, Path] = {}
         for name, blob in packed.blobs.items():
             if isinstance(blob, bytes):

@@ -10,17 +10,19 @@ It runs nothing, and does not know engines.
 
 from __future__ import annotations
 
+import functools
 import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fairlead.adapters.errors import Problem
-from fairlead.adapters.workflow.block import Block
-from fairlead.adapters.workflow.branches import TAKEN, Choice, MergeTask, Side
+from fairlead.adapters.workflow.block import Block, around
+from fairlead.adapters.workflow.branches import Choice, MergeTask, Side
 from fairlead.adapters.workflow.checks import checker, element_of, fits
 from fairlead.adapters.workflow.exceptions import IOCheckerError, WorkflowInvalid
 from fairlead.adapters.workflow.failures import short
+from fairlead.adapters.workflow.gathering import OUTSIDE, TAKEN, Needs, Origin, Outputs, outputs_of
 from fairlead.adapters.workflow.maps import MapWorkflow
 from fairlead.adapters.workflow.naming import keys_of
 from fairlead.adapters.workflow.targets import Target, type_name
@@ -36,12 +38,22 @@ class FromBlock:
     step: int
     output: str
 
+    @property
+    def origin(self) -> Origin:
+        """Return it as `Needs` has it."""
+        return self.step, self.output
+
 
 @dataclass(frozen=True)
 class FromWorkflow:
     """An input that the workflow itself is given."""
 
     name: str
+
+    @property
+    def origin(self) -> Origin:
+        """Return it as `Needs` has it."""
+        return OUTSIDE, self.name
 
 
 @dataclass
@@ -53,6 +65,8 @@ class Step:
     """What tells it apart in its workflow."""
     ups: tuple[int, ...]
     """The steps that are joined to it."""
+    called: tuple[str, ...]
+    """The keys of these."""
     inputs: dict[str, Target]
     outputs: dict[str, Target]
     sources: dict[str, FromBlock | FromWorkflow] = field(default_factory=dict)
@@ -60,9 +74,18 @@ class Step:
     """Of a map: the inputs inside that get one item at a time."""
     sides: frozenset[tuple[int, bool]] = frozenset()
     """The branches that it is on: the step of the choice, and which side of it."""
-    from_blocks: list[tuple[str, int, str]] = field(default_factory=list)
-    from_workflow: list[tuple[str, str]] = field(default_factory=list)
-    """Name, and name outside."""
+
+    @functools.cached_property
+    def needs(self) -> Needs:
+        """What it needs of the results of other steps, and of what its workflow is given."""
+        return Needs(
+            ups=tuple((up,) for up in self.ups),
+            called=self.called,
+            sources=tuple((name, (source.origin,)) for name, source in self.sources.items()),
+            outputs=tuple(self.outputs),
+            mapped=self.mapped,
+            is_merge=isinstance(self.block, MergeTask),
+        )
 
 
 @dataclass
@@ -75,16 +98,15 @@ class Wiring:
     outputs: dict[str, Target]
     ends: list[int]
     """The steps whose outputs are those of the workflow."""
+    made_by: dict[str, tuple[Origin, ...]]
+    """Where each output comes from: the steps that may have it."""
     externals: dict[str, tuple[Block, str]]
     """Inputs that are outputs of a block in a workflow round this one, by the name that they go under."""
     problems: list[Problem]
-    results: dict[int, dict[str, Any]] | None = None
-    """Where the outputs of all steps are left, when all have run, for a host that asks for more than the workflow's."""
 
-
-def external_name(block: Block, output: str) -> str:
-    """Return the name under which a block's output goes into workflows inside; no input of a user's is called so."""
-    return f"@{block.name}.{output}"
+    def outputs_of(self, results: Mapping[int, Outputs]) -> Outputs:
+        """Return what the workflow's last steps have made, with the outputs of all steps."""
+        return outputs_of(self.ends, self.made_by, results)
 
 
 def wire(workflow: Workflow) -> Wiring:
@@ -135,18 +157,13 @@ class _Wirer:
         ends = ends if self.workflow.has_outputs else []
         outputs = self._outputs(steps, ends)
         inputs = self._inputs(steps, outputs)
-        for step in steps:
-            for name, source in step.sources.items():
-                if isinstance(source, FromBlock):
-                    step.from_blocks.append((name, source.step, source.output))
-                else:
-                    step.from_workflow.append((name, source.name))
         return Wiring(
             shape=(len(self.blocks), len(self.workflow.edges)),
             steps=steps,
             inputs=inputs,
             outputs=outputs,
             ends=ends,
+            made_by={name: tuple((end, name) for end in ends if name in steps[end].outputs) for name in outputs},
             externals=self.externals,
             problems=self.problems,
         )
@@ -195,6 +212,7 @@ class _Wirer:
             block,
             self.key[id(block)],
             tuple(number[id(up.block)] for up in ups),
+            tuple(up.key for up in ups),
             inputs={**block.inputs},
             outputs={**block.outputs},
             sides=self._sides(block, ups, number),
@@ -217,8 +235,7 @@ class _Wirer:
             if id(origin) in self.place:
                 step.sources[name] = FromBlock(number[id(origin)], output)
             else:
-                step.sources[name] = FromWorkflow(name)
-                self.externals[name] = (origin, output)
+                step.sources[name] = FromWorkflow(self._from_outside(origin, output))
         return step
 
     def _available(self, block: Block, ups: Sequence[Step], number: Mapping[int, int]) -> dict[str, tuple[int, Target]]:
@@ -227,7 +244,7 @@ class _Wirer:
         for up in ups:
             for name, target in up.outputs.items():
                 if name in found and not isinstance(block, MergeTask):
-                    self._twice(block, name)
+                    self._twice(block, name, self.ups[id(block)])
                 found.setdefault(name, (number[id(up.block)], target))
         return found
 
@@ -258,10 +275,22 @@ class _Wirer:
                     )
                 )
             for output, target in up.outputs.items():
-                name = external_name(up, output)
-                self.externals[name] = (up, output)
-                found[output] = (name, target)
+                if output in found:
+                    self._twice(block, output, self.outside[id(block)])
+                found[output] = (self._from_outside(up, output), target)
         return found
+
+    def _from_outside(self, origin: Block, output: str) -> str:
+        """Return the name under which an output of a block round this workflow comes in; no user's input is called so.
+
+        It says how far out the block is, and which of that name: so it is the same wherever this workflow stands.
+        """
+        assert origin.workflow
+        distance = list(around(self.workflow)).index(origin.workflow)
+        alike = [block for block in origin.workflow.blocks if block.name == origin.name]
+        name = f"@{distance}/{origin.name}-{alike.index(origin)}.{output}"
+        self.externals[name] = (origin, output)
+        return name
 
     def _connect(
         self, step: Step, available: Mapping[str, tuple[int, Target]], outside: Mapping[str, tuple[str, Target]]
@@ -316,9 +345,9 @@ class _Wirer:
                 )
             )
 
-    def _twice(self, block: Block, name: str) -> None:
-        ups = [up for up in self.ups[id(block)] if name in up.outputs or up.passes_on]
-        names = " and ".join(f"'{self.key[id(up)]}'" for up in ups)
+    def _twice(self, block: Block, name: str, ups: Sequence[Block]) -> None:
+        ups = [up for up in ups if name in up.outputs or up.passes_on]
+        names = " and ".join(f"'{self.key.get(id(up), up.name)}'" for up in ups)
         problem = Problem(
             f"{block.kind} '{self.key[id(block)]}', input '{name}'",
             f"it comes from {names}",

@@ -156,6 +156,13 @@ class Workflow(Block):
         self.added_outputs[name] = Target(name, type)
         self.setup_targets()
 
+    def rewire(self) -> None:
+        """See `Block.rewire`; a workflow whose body is written has its targets anew, too."""
+        if self._wiring is not None:
+            self._wiring = None
+            if not is_open(self):
+                self.setup_targets()
+
     def forget_digests(self) -> None:
         """See `Block.forget_digests`: of all blocks inside."""
         super().forget_digests()
@@ -211,7 +218,8 @@ class Workflow(Block):
 
     def execute(self, inputs: Mapping[str, Any], run: Run, path: str) -> dict[str, Any]:
         """Run the blocks inside once, in the engine of the run."""
-        return run.backend.run_steps(self.wiring(), inputs, run, path)
+        wiring = self.wiring()
+        return wiring.outputs_of(run.backend.run_steps(wiring, inputs, run, path))
 
     @property
     def hook(self) -> Callable[..., Any] | None:

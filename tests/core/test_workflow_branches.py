@@ -253,3 +253,28 @@ def test_a_branch_outside_a_workflow_is_told_when_it_is_joined():
     choice, _, _ = IfThenElse(lambda x: x)
     with pytest.raises(WorkflowInvalid, match="were made outside any workflow"):
         A() | choice
+
+
+@pytest.mark.parametrize("gives", [True, False], ids=["with outputs", "without"])
+def test_what_only_comes_after_a_skipped_task_is_skipped_wherever_it_runs(gives):
+    from fairlead.adapters.workflow.engines import named
+    from fairlead.adapters.workflow.nodes import flatten, outputs_of, run_node
+    from fairlead.adapters.workflow.running import Run
+
+    def gate() -> {"open": bool}:
+        return Skipped()
+
+    def gate_without() -> {}:
+        return Skipped()
+
+    @as_task
+    def After() -> {"y": int}:
+        return 5
+
+    with Workflow() as workflow:
+        as_task(gate if gives else gate_without)() | After()
+    assert run(workflow).outputs == {"y": Skipped()}
+    flat, results = flatten(workflow), {}
+    for node in flat.nodes:
+        results[node.path] = run_node(node, results, {}, Run(named("default")))
+    assert outputs_of(flat, results) == {"y": Skipped()}

@@ -361,7 +361,7 @@ def test_two_branches_that_have_both_run_are_an_error():
 
     with Workflow() as workflow:
         [Again(), Again(name="again")] | MergeTask()
-    with pytest.raises(ResultInvalid, match="'0' and '1' have both run"):
+    with pytest.raises(ResultInvalid, match="'again' and 'again-2' have both run"):
         workflow(number=1)
 
 

@@ -552,3 +552,47 @@ def test_a_task_is_made_of_a_function(thing):
 def test_a_value_that_is_bound_has_a_name():
     with pytest.raises(TaskException, match=r"task 'transform': 3 is given without a name .*Transform\(raw=3\)"):
         Transform(3)
+
+
+# Blocks round a workflow, and what is changed late
+
+
+@as_task
+def Give(number: int) -> {"x": int}:
+    return number
+
+
+@as_task
+def First(x: int) -> {"first": int}:
+    return x
+
+
+@as_task
+def Second(x: int) -> {"second": int}:
+    return x
+
+
+def test_two_blocks_of_one_name_outside_are_told_apart():
+    with Workflow() as workflow:
+        one, two = Give(number=1), Give(number=2)
+        with Workflow(name="inner"):
+            one | First()
+            with Workflow(name="deeper"):
+                two | Second()
+    assert run(workflow).outputs == {"first": 1, "second": 2}
+
+
+def test_two_blocks_outside_that_give_one_name_are_an_error():
+    with Workflow() as workflow:
+        givers = [Give(number=1), Give(number=2)]
+        with Workflow(name="inner"):
+            givers | First()
+    with pytest.raises(IOCheckerError, match="'x': it comes from"):
+        run(workflow)
+
+
+def test_what_is_bound_after_the_body_counts():
+    with Workflow() as workflow, Workflow(name="inner"):
+        late = First()
+    late.bind(x=10)
+    assert run(workflow).outputs == {"first": 10}

@@ -12,6 +12,7 @@ from fairlead.adapters.workflow import (
     LoopWorkflow,
     MapWorkflow,
     MergeTask,
+    Skipped,
     Workflow,
     as_task,
     exit_pipeline,
@@ -346,3 +347,26 @@ def test_what_ends_it_asks_for_outputs_only():
         Add()
     with pytest.raises(IOCheckerError, match="iteration 'i', break_func: it asks for 'error', which is no output"):
         run(workflow, {"x": 0})
+
+
+def test_a_skipped_output_is_not_sent_back():
+    @as_task
+    def Count(n: int = 0, m: int = 7) -> {"n": int, "m": int}:
+        return {"n": n + m, "m": Skipped()}
+
+    with Workflow() as workflow, IterativeWorkflow(max_iterations=3):
+        Count()
+    assert run(workflow).outputs == {"n": 21, "m": Skipped()}
+
+
+def test_an_end_that_asks_for_what_was_not_given_is_a_named_error():
+    @as_task
+    def Sometimes(n: int = 0):
+        if n:
+            return {"n": n}
+        return {"n": 1, "done": False}
+
+    with Workflow() as workflow, IterativeWorkflow(max_iterations=3, break_func=lambda done: done):
+        Sometimes()
+    with pytest.raises(ResultInvalid, match="asks for 'done', which the last iteration did not give"):
+        run(workflow)

@@ -488,3 +488,12 @@ def test_inputs_are_checked_inside_maps_before_anything_runs():
 
 def test_a_map_of_ten_thousand_items_keeps_their_order():
     assert run(mapped(Tenfold()), {"x": range(10_000)}).outputs == {"y": [x * 10 for x in range(10_000)]}
+
+
+def test_a_set_which_has_no_order_is_refused():
+    @as_task
+    def Same(x: str) -> {"y": str}:
+        return x
+
+    with pytest.raises(TaskException, match=r"no order.*sorted"):
+        run(Workflow(MapWorkflow(Same())), {"x": {"a", "b"}})

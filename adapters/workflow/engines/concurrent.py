@@ -21,12 +21,14 @@ from typing import TYPE_CHECKING, Any
 
 from fairlead.adapters.workflow.branches import Choice, IdentityTask, MergeTask, Side
 from fairlead.adapters.workflow.engines.work import SharedHost
-from fairlead.adapters.workflow.running import outputs_of, run_block, run_step
+from fairlead.adapters.workflow.running import run_block, run_step
+from fairlead.adapters.workflow.wiring import FromBlock
 from fairlead.adapters.workflow.workflow import Workflow
 
 if TYPE_CHECKING:
     from fairlead.adapters.workflow.block import Block
-    from fairlead.adapters.workflow.running import Outputs, Run
+    from fairlead.adapters.workflow.gathering import Outputs
+    from fairlead.adapters.workflow.running import Results, Run
     from fairlead.adapters.workflow.wiring import Step, Wiring
 
 TICK = 0.1
@@ -56,7 +58,7 @@ class Concurrent:
         """Tell whether a block is run apart even if it is alone."""
         return False
 
-    def run_steps(self, wiring: Wiring, inputs: Mapping[str, Any], run: Run, path: str) -> Outputs:
+    def run_steps(self, wiring: Wiring, inputs: Mapping[str, Any], run: Run, path: str) -> Results:
         """See `Engine.run_steps`."""
         return _Steps(self, wiring, inputs, run, path).done()
 
@@ -75,14 +77,14 @@ class _Steps:
         self._is_stopped = threading.Event()
         self._shared: Run | None = None
         for number, step in enumerate(wiring.steps):
-            needs = {*step.ups, *(up for _, up, _ in step.from_blocks)}
+            needs = {*step.ups, *(source.step for source in step.sources.values() if isinstance(source, FromBlock))}
             self._waits_for[number] = len(needs)
             for up in needs:
                 self._needed_by.setdefault(up, []).append(number)
             if not needs:
                 self._ready.append(number)
 
-    def done(self) -> Outputs:
+    def done(self) -> Results:
         """Run them all, and return the outputs of the last ones."""
         try:
             while self._ready or self._running:
@@ -94,7 +96,7 @@ class _Steps:
             self._is_stopped.set()
             for thread in self._running.values():
                 thread.join()
-        return outputs_of(self._wiring, self._results)
+        return self._results
 
     def _start(self) -> None:
         """Start what can be: what is alone, or takes no time, is done here."""

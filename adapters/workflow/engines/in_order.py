@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from fairlead.adapters.workflow.running import run_in_order, run_item
 
 if TYPE_CHECKING:
+    from fairlead.adapters.workflow.gathering import Outputs
     from fairlead.adapters.workflow.maps import ItemFailed, MapWorkflow
-    from fairlead.adapters.workflow.running import Outputs, Run
+    from fairlead.adapters.workflow.running import Results, Run
     from fairlead.adapters.workflow.wiring import Wiring
 
 
@@ -21,7 +22,7 @@ class InOrder:
 
     name = "default"
 
-    def run_steps(self, wiring: Wiring, inputs: Mapping[str, Any], run: Run, path: str) -> Outputs:
+    def run_steps(self, wiring: Wiring, inputs: Mapping[str, Any], run: Run, path: str) -> Results:
         """See `Engine.run_steps`."""
         return run_in_order(wiring, inputs, run, path)
 

@@ -36,8 +36,9 @@ from fairlead.adapters.workflow.units import UnitBlock
 
 if TYPE_CHECKING:
     from fairlead.adapters.workflow.block import Block
+    from fairlead.adapters.workflow.gathering import Outputs
     from fairlead.adapters.workflow.maps import MapWorkflow
-    from fairlead.adapters.workflow.running import Outputs, Run
+    from fairlead.adapters.workflow.running import Run
 
 _logger = logging.getLogger(__name__)
 

@@ -36,8 +36,9 @@ from fairlead.adapters.workflow.sbatch import DIRECTIVES
 
 if TYPE_CHECKING:
     from fairlead.adapters.workflow.block import Block
+    from fairlead.adapters.workflow.gathering import Outputs
     from fairlead.adapters.workflow.maps import ItemFailed, MapWorkflow
-    from fairlead.adapters.workflow.running import Outputs, Run
+    from fairlead.adapters.workflow.running import Run
 
 FOLDER_VARIABLE = "FAIRLEAD_TEMP"
 _OURS = {"array", "error", "output", "wrap", "parsable"}

@@ -38,10 +38,10 @@ from fairlead.adapters.workflow.maps import ItemFailed, MapWorkflow
 from fairlead.adapters.workflow.running import (
     Event,
     Run,
+    compute_item,
     item_failed,
     placed,
     run_block,
-    run_in_order,
     run_item,
     visible,
 )
@@ -51,7 +51,8 @@ if TYPE_CHECKING:
     from fairlead.adapters.events import Event as HostEvent
     from fairlead.adapters.host import Host
     from fairlead.adapters.workflow.block import Block
-    from fairlead.adapters.workflow.running import Memory, Outputs
+    from fairlead.adapters.workflow.gathering import Outputs
+    from fairlead.adapters.workflow.running import Memory
 
 Kind = Literal["item", "block", "try"]
 Note = tuple[Any, ...]
@@ -230,7 +231,7 @@ class Opened:
 
         def compute() -> Outputs:
             if isinstance(block, MapWorkflow):  # only its items have limits
-                return run_in_order(block.wiring(), given, run, path)
+                return compute_item(block, given, run, path)
             return block.compute(given, run, path)
 
         return limited(block, given, run, path, compute)

@@ -34,7 +34,7 @@ from fairlead.adapters.workflow.workflow import Workflow
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from fairlead.adapters.workflow.running import Engine
+    from fairlead.adapters.workflow.running import Engine, Run
     from fairlead.adapters.workflow.task import Task
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -206,7 +206,7 @@ class Pipeline:
             self._warn_of_parameters(workflow)
             self._run_workflow(workflow, returned)
 
-    def _workflow(self, parsed: Parsed) -> tuple[Workflow, list[Block]]:
+    def _workflow(self, parsed: Parsed) -> tuple[CommandWorkflow, list[Block]]:
         """Let the command set up its tasks; return the workflow that they are in, and what it returned."""
         for each in parsed.commands:
             if each.on_before is not None:
@@ -223,10 +223,8 @@ class Pipeline:
                 raise InputInvalid(Problem(where, found, "a block, a list of blocks, or nothing", ""))
         return workflow, blocks
 
-    def _run_workflow(self, workflow: Workflow, returned: list[Block]) -> None:
+    def _run_workflow(self, workflow: CommandWorkflow, returned: list[Block]) -> None:
         scope = self.scope
-        wiring = workflow.wiring()
-        wiring.results = {}
         with contextlib.ExitStack() as stack:
             observer = stack.enter_context(_recorded(workflow, scope, self.argv))
             engine = _engine(scope)
@@ -240,9 +238,8 @@ class Pipeline:
                 observer=observer,
                 worker_setup=WorkerSetup(scope),
             )
-        numbers = {id(step.block): number for number, step in enumerate(wiring.steps)}
-        if wiring.results:
-            self.result = [wiring.results[numbers[id(block)]] or {"None": None} for block in returned]
+        if workflow.results:
+            self.result = [workflow.results[id(block)] or {"None": None} for block in returned]
 
     def _warn_of_parameters(self, workflow: Workflow) -> None:
         """Warn of parameters in the configuration that no task has."""
@@ -289,9 +286,21 @@ class Pipeline:
 
 
 class CommandWorkflow(Workflow):
-    """What a command runs: its last blocks have nobody to give their outputs to."""
+    """What a command runs: its last blocks have nobody to give their outputs to, but each can be asked for its own."""
 
     has_outputs = False
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.results: dict[int, dict[str, Any]] = {}
+        """The outputs of blocks, by their ids, when they have run."""
+
+    def execute(self, inputs: Mapping[str, Any], run: Run, path: str) -> dict[str, Any]:
+        """See `Workflow.execute`."""
+        wiring = self.wiring()
+        results = run.backend.run_steps(wiring, inputs, run, path)
+        self.results = {id(wiring.steps[number].block): outputs for number, outputs in results.items()}
+        return {}
 
 
 def _call_before(action: Callable[..., Any], args: Any) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from airflow.sdk import DAG
 
 from fairlead.adapters.values import ValueStore, pack
-from fairlead.adapters.workflow.branches import skipped
+from fairlead.adapters.workflow.gathering import skipped
 from fairlead.adapters.workflow.nodes import outputs_of, unpacked
 from fairlead.operators import WorkflowTaskGroup
 

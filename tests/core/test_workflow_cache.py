@@ -34,6 +34,7 @@ from fairlead.adapters.workflow import (
     as_workflow,
     run,
 )
+from fairlead.adapters.workflow.identity import _FIELDS
 from fairlead.adapters.workflow.running import Event
 
 from .conftest import case_of
@@ -357,6 +358,82 @@ def test_a_hook_of_a_workflow_and_its_attributes_count(cached):
 
     assert cached(times(1), {"x": 1})[0] == {"y": 10}
     assert cached(times(2), {"x": 1})[0] == {"y": 20}
+
+
+@pytest.mark.parametrize("name", ["limit", "chunk", "iterations", "directives", "map_on", "blocks", "break_func"])
+def test_an_attribute_that_is_called_like_one_of_another_kind_of_block_counts(cached, name):
+    class Power(Task):
+        def __init__(self, power, **options):
+            setattr(self, name, power)
+            super().__init__(**options)
+
+        def run(self, x) -> {"y": int}:
+            return x ** getattr(self, name)
+
+    assert cached(lambda: Power(2, cache=True), {"x": 3})[0] == {"y": 9}
+    assert cached(lambda: Power(3, cache=True), {"x": 3})[0] == {"y": 27}
+
+
+def test_an_attribute_of_a_hooked_workflow_that_is_called_like_one_of_a_loop_counts(cached):
+    class Times(Workflow):
+        def __init__(self, limit: int, **options: Any) -> None:
+            self.limit = limit
+            super().__init__(**options)
+
+        def run(self, **inputs):
+            return {name: value * self.limit for name, value in super().run(**inputs).items()}
+
+    def times(number: int) -> Callable[[], None]:
+        def make() -> None:
+            with Times(number, cache=True):
+                Tenfold()
+
+        return make
+
+    assert cached(times(1), {"x": 1})[0] == {"y": 10}
+    assert cached(times(2), {"x": 1})[0] == {"y": 20}
+
+
+@as_task
+def Pass(x: int) -> {"x": int}:
+    return x
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        Workflow,
+        MapWorkflow,
+        lambda: LoopWorkflow(iterations=1),
+        lambda: IterativeWorkflow(max_iterations=1),
+        Pass,
+    ],
+)
+def test_all_that_our_classes_give_their_instances_is_known(make):
+    block = make()
+    ours = {name for kind in type(block).__mro__ for name in _FIELDS.get(kind, ())}
+    assert vars(block).keys() == ours
+
+
+def test_the_name_counts_for_who_can_see_it(cached):
+    @as_task(with_self=True)
+    def Named(self) -> {"y": str}:
+        return self.name
+
+    class Hooked(Workflow):
+        def run(self, **inputs):
+            return {**super().run(**inputs), "y": self.name}
+
+    def hooked(name: str) -> Callable[[], None]:
+        def make() -> None:
+            with Hooked(name=name, cache=True):
+                Tenfold()
+
+        return make
+
+    for name in "ab":
+        assert cached(lambda name=name: Named(name=name, cache=True), {})[0] == {"y": name}
+        assert cached(hooked(name), {"x": 1})[0] == {"y": name}
 
 
 # Maps, loops, branches

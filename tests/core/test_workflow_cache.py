@@ -467,6 +467,38 @@ def test_a_failed_item_is_not_kept_and_runs_again(cached, notes):
     assert cached(mapped, {"x": [1, 2, 3]}) == ({"y": [1, 2, 3]}, ["2"])
 
 
+@pytest.mark.parametrize("on_error", ["collect", "drop"])
+@pytest.mark.parametrize("backend", ["default", "parallel"])
+def test_a_workflow_in_which_an_item_failed_is_not_kept(cached, notes, caplog, on_error, backend):
+    def body() -> None:
+        with Workflow(name="study", cache=True), Workflow(name="inner", cache=True):
+            MapWorkflow(Flaky(), name="each", on_error=on_error)
+        with Workflow(name="sound", cache=True):
+            MapWorkflow(Tenfold(), name="each", output_name="tens")
+
+    (notes / "bad-2").touch()
+    outputs, _ = cached(body, {"x": [1, 2, 3]}, backend=backend)
+    assert outputs["y"] != [1, 2, 3]
+    assert "study/inner: the result is not kept, because an item inside failed" in caplog.text
+    (notes / "bad-2").unlink()
+    outputs, ran = cached(body, {"x": [1, 2, 3]}, backend=backend)
+    assert (outputs["y"], sorted(ran)) == ([1, 2, 3], ["1", "2", "3"])
+    assert cached(body, {"x": [1, 2, 3]}, backend=backend)[1] == []
+
+
+@pytest.mark.parametrize("backend", ["default", "parallel"])
+def test_a_kept_item_in_which_an_item_failed_is_not_kept_and_the_others_are(cached, notes, backend):
+    def body() -> None:
+        with MapWorkflow(name="outer", cache=True, map_on={"rows": "x"}, output_name="all"):
+            MapWorkflow(Flaky(), name="inner", on_error="drop")
+
+    (notes / "bad-2").touch()
+    cached(body, {"rows": [[1, 2], [3]]}, backend=backend)
+    (notes / "bad-2").unlink()
+    outputs, ran = cached(body, {"rows": [[1, 2], [3]]}, backend=backend)
+    assert (outputs, sorted(ran)) == ({"all": [[{"y": [1, 2]}], [{"y": [3]}]]}, ["1", "2"])
+
+
 @pytest.mark.parametrize("other", [{"on_error": "drop"}, {"output_name": "all"}, {"chunk": 2}, {"no_outputs": True}])
 def test_what_a_map_makes_of_its_items_does_not_undo_them(cached, other):
     cached(lambda: MapWorkflow(Tenfold(), cache=True), {"x": [1, 2]})

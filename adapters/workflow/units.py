@@ -128,7 +128,7 @@ def kept(
     return (unit.unpacked(outcome), True) if unit.made is None else (unit.made, False)
 
 
-class _NotKept(Exception):  # noqa: N818 (nothing went wrong that anybody is told of)
+class _NotKept(Exception):
     """Ends the keeping of outputs that are good for this run only."""
 
     def __init__(self, message: str, outputs: Outputs) -> None:

@@ -218,6 +218,17 @@ def test_spaces_at_the_end_of_a_line_of_a_text_count(ran):
     assert ran(task.replace("SPACE", ""))
 
 
+@pytest.mark.parametrize("edited", ["the task", "a helper"])
+def test_a_result_of_old_code_is_not_found_for_the_text_of_new_code(study, cached, tmp_path, edited):
+    task = HEAD + TASK.replace("USED", "helper()") + "def helper(): return 1\n"
+    new = task.replace("x + helper()", "x + helper() + 1") if edited == "the task" else task.replace("n 1", "n 2")
+    module = study(task)
+    (tmp_path / "studies" / "study.py").write_text(new)
+    assert cached(lambda: module.T(cache=True), {"x": 1}) == ({"y": 2}, ["T"])
+    module = study(new)
+    assert cached(lambda: module.T(cache=True), {"x": 1}) == ({"y": 3}, ["T"])
+
+
 def test_what_is_installed_does_not_count(ran, monkeypatch):
     import numpy as np
 

@@ -100,7 +100,8 @@ class _Code:
         closed = {each: self._counted(value) for each, value in _closure(function)}
         registry = getattr(function, "registry", None)
         if isinstance(registry, types.MappingProxyType):  # of functools.singledispatch
-            closed["registry"] = self._callables(dict(sorted(registry.items(), key=lambda pair: _full_name(pair[0]))))
+            ways: dict[type, Any] = dict(registry)
+            closed["registry"] = self._callables({kind: ways[kind] for kind in sorted(ways, key=_full_name)})
         return {"name": name, "uses": closed}
 
     def _class(self, cls: type) -> dict[str, Any]:

@@ -182,8 +182,7 @@ def helper(): return ONE
 class C:
     @functools.singledispatchmethod
     def get(self, k): return 0
-    @get.register
-    def _(self, k: int): return helper()
+    get.register(int, lambda self, k: helper())
 == a method of a metaclass: C.get()
 def helper(): return ONE
 class M(type):

@@ -5,8 +5,12 @@ functions, classes, objects and constants that it uses by name or imports, with 
 made of a function counts. What is installed counts by its name only, and what is fairlead's not at all: so an edit of
 a helper in the user's modules is other work, and a new release of numpy is not.
 
+A list, tuple, set or dict counts by its content if that is data, else by what can be called in it: where that is, and
+the numbers and texts beside it. So a table of functions counts, and a list in which a task keeps what it met does not.
+
 It does not look into what a function does with names: what it finds by `getattr` or `importlib` is not seen, nor what
-an object that it uses holds if no codec takes that.
+an object that it uses holds if no codec takes that, nor other data in a container of functions, nor the methods of
+objects that are inside data or come as inputs.
 """
 
 from __future__ import annotations
@@ -24,11 +28,13 @@ from typing import Any
 
 from fairlead.adapters import values
 from fairlead.adapters.errors import ContractError, NotFingerprintable, Problem
+from fairlead.adapters.workflow.block import Block
 from fairlead.adapters.workflow.sources import class_text, definition, text_of
 
 _PLAIN = (type(None), bool, int, float, str, bytes)
 _NO_STATE = frozenset({"name", "options", "plugin_name"})
-"""What a class says of its tasks that does not change what they do."""
+"""What a class of blocks says of them that does not change what they do."""
+_CONTAINERS = (list, tuple, dict, set, frozenset)
 
 
 def code_of(thing: Any) -> Any:
@@ -63,6 +69,7 @@ class _Code:
     def __init__(self) -> None:
         self._seen: dict[int, int] = {}
         self._kept: list[Any] = []
+        self._inside: set[int] = set()
 
     def described(self, thing: Any) -> Any:
         """Return a document of what can be called."""
@@ -91,20 +98,26 @@ class _Code:
             return {"text": text_of(function), **self._used(function)}
         name = f"{function.__globals__.get('__name__')}.{function.__code__.co_qualname}"
         closed = {each: self._counted(value) for each, value in _closure(function)}
+        registry = getattr(function, "registry", None)
+        if isinstance(registry, types.MappingProxyType):  # of functools.singledispatch
+            ways: dict[type, Any] = dict(registry)
+            closed["registry"] = self._callables({kind: ways[kind] for kind in sorted(ways, key=_full_name)})
         return {"name": name, "uses": closed}
 
     def _class(self, cls: type) -> dict[str, Any]:
         parts = {}
+        left_out = _NO_STATE if issubclass(cls, Block) else frozenset()
         for base in cls.__mro__:
             if _is_users(base.__module__):
                 members = {
                     name: self._counted(member)
                     for name, member in vars(base).items()
-                    if name not in _NO_STATE and (not name.startswith("__") or isinstance(member, types.FunctionType))
+                    if name not in left_out and (not name.startswith("__") or _is_method(name, member))
                 }
                 counted = {name: member for name, member in members.items() if member is not None}
                 parts[base.__qualname__] = {"text": class_text(base), "members": counted}
-        return {"class": parts}
+        made_by = {"metaclass": self.described(type(cls))} if _is_users(type(cls).__module__) else {}
+        return {"class": parts, **made_by}
 
     def _used(self, function: types.FunctionType) -> dict[str, Any]:
         """Return what a function takes from outside itself: defaults, closure, and the user's names."""
@@ -121,8 +134,7 @@ class _Code:
 
     def _counted(self, value: Any) -> Any:
         """Return the document of a global or a member of a class, or None if it is none of the user's own data."""
-        if isinstance(value, staticmethod | classmethod | property):
-            value = value.fget if isinstance(value, property) else value.__func__
+        value = _called(value)
         if isinstance(value, types.ModuleType):
             return None
         if isinstance(value, types.FunctionType | type) and not hasattr(value, "__wrapped__"):
@@ -135,19 +147,54 @@ class _Code:
             return values.identity(value, "a global")
         except ContractError:
             self._seen = seen  # what was found on the way is not in the document
-            return self.described(type(value)) if _is_users(type(value).__module__) else None
+            inside = self._callables(value) if isinstance(value, _CONTAINERS) else None
+            own = self.described(type(value)) if _is_users(type(value).__module__) else None
+            return {"object": own, "callables": inside} if own and inside else own or inside
+
+    def _callables(self, container: Any) -> Any:
+        """Return the document of what can be called in a container, or None if there is nothing."""
+        if id(container) in self._inside:
+            return None
+        self._inside.add(id(container))
+        try:
+            pairs = container.items() if isinstance(container, dict) else enumerate(_in_order(container))
+            found = [(key, value, self._callable_member(value)) for key, value in pairs]
+        finally:
+            self._inside.remove(id(container))
+        if all(document is None for _, _, document in found):
+            return None
+        return [
+            [
+                self.described(key) if isinstance(key, type) else self._counted(key),
+                value if document is None else document,
+            ]
+            for key, value, document in found
+            if document is not None or type(value) in _PLAIN
+        ]
+
+    def _callable_member(self, value: Any) -> Any:
+        value = _called(value)
+        if callable(value):
+            return self._counted(value)
+        if isinstance(value, _CONTAINERS):
+            return self._callables(value)
+        kind = type(value)
+        # Its methods, once: a task may add more and more objects of a class to a list.
+        return self.described(kind) if _is_users(kind.__module__) and id(kind) not in self._seen else None
 
     def _value(self, value: Any, where: str) -> Any:
         """Return the document of a value that a function has; raises `NotFingerprintable` naming it."""
-        if isinstance(value, _PLAIN):
+        if type(value) in _PLAIN:
             return value
         if isinstance(value, types.ModuleType):
             return {"module": value.__name__}
         try:
-            return values.identity(value, where)
+            document = values.identity(value, where)
+            return {"value": document, "of": self.described(type(value))} if _is_object(value) else document
         except ContractError as error:
-            if isinstance(value, list | tuple):
-                return {"members": [self._value(each, f"{where}[{place}]") for place, each in enumerate(value)]}
+            if isinstance(value, list | tuple | set | frozenset):
+                members = enumerate(_in_order(value))
+                return {"members": [self._value(each, f"{where}[{place}]") for place, each in members]}
             if isinstance(value, dict):
                 return {"items": [[self._value(key, where), self._value(each, where)] for key, each in value.items()]}
             if callable(value) or _is_users(type(value).__module__):
@@ -166,6 +213,44 @@ class _Code:
             return {"name": f"{_full_name(type(thing))}.{made}"}
         parts = [list(part) if isinstance(part, Iterator) else part for part in made[1:]]
         return {"object": self.described(type(thing)), "made by": self._value(list(parts), where)}
+
+
+def _called(value: Any) -> Any:
+    """Return what is called by way of a member of a class: its function, or several; anything else as it is."""
+    while isinstance(value, staticmethod | classmethod):
+        value = value.__func__
+    if isinstance(value, property):
+        return value.fget if value.fset is None and value.fdel is None else (value.fget, value.fset, value.fdel)
+    if isinstance(value, functools.cached_property):
+        return value.func
+    if isinstance(value, functools.singledispatchmethod):
+        return value.dispatcher
+    if isinstance(value, functools.partialmethod):
+        return (value.func, *value.args, *value.keywords, *value.keywords.values())
+    return value
+
+
+def _is_method(name: str, member: Any) -> bool:
+    """Tell whether a member of a class with a name in double underscores is a function or calls one."""
+    return name != "__wrapped__" and (isinstance(member, types.FunctionType) or _called(member) is not member)
+
+
+def _is_object(value: Any) -> bool:
+    """Tell whether a value is of a user's class, whose methods can be called."""
+    return not isinstance(value, type) and _is_users(type(value).__module__)
+
+
+def _in_order(members: Any) -> list[Any]:
+    """Return members in an order that is the same in every process, as that of a set is not."""
+    if not isinstance(members, set | frozenset):
+        return list(members)
+
+    def place(member: Any) -> tuple[str, int, str]:
+        code = getattr(member, "__code__", None)
+        shown = repr(member) if type(member) in _PLAIN else ""
+        return _full_name(member), getattr(code, "co_firstlineno", 0), shown
+
+    return sorted(members, key=place)
 
 
 def _full_name(thing: Any) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from fairlead.adapters import values
 from fairlead.adapters.errors import NotFingerprintable
 from fairlead.adapters.fingerprint import fingerprint
+from fairlead.adapters.workflow.block import Block
 from fairlead.adapters.workflow.branches import Choice, Side
 from fairlead.adapters.workflow.code import code_of
 from fairlead.adapters.workflow.loops import IterativeWorkflow, LoopWorkflow
@@ -27,21 +28,28 @@ from fairlead.adapters.workflow.units import UnitBlock
 from fairlead.adapters.workflow.workflow import Workflow
 
 if TYPE_CHECKING:
-    from fairlead.adapters.workflow.block import Block
     from fairlead.adapters.workflow.running import Run
 
 VERSION = 1
-_NOT_STATE = frozenset(
-    {
-        *("name", "inputs", "outputs", "parameters", "bound", "workflow", "digests", "_calls", "_signature"),
-        *("cache", "cache_dir", "timeout", "retries"),
-        *("blocks", "edges", "added_inputs", "added_outputs", "_wiring"),
-        *("map_on", "flatten_output", "output_name", "no_outputs", "allow_empty", "on_error"),
-        *("chunk", "simultaneous_tasks", "directives"),
-        *("iterations", "infinite", "limit", "max_iterations", "break_func", "initial_value", "on_limit"),
-    }
-)
-"""The attributes of blocks that are ours; what else a user's class gives its instances is theirs, and counts."""
+_FIELDS: Mapping[type[Block], frozenset[str]] = {
+    Block: frozenset(
+        {
+            *("name", "inputs", "outputs", "parameters", "bound", "workflow", "digests"),
+            *("cache", "cache_dir", "timeout", "retries"),
+        }
+    ),
+    Task: frozenset({"_calls", "_signature"}),
+    Workflow: frozenset({"blocks", "edges", "added_inputs", "added_outputs", "_wiring"}),
+    MapWorkflow: frozenset(
+        {
+            *("map_on", "flatten_output", "output_name", "no_outputs", "allow_empty", "on_error"),
+            *("chunk", "simultaneous_tasks", "directives"),
+        }
+    ),
+    LoopWorkflow: frozenset({"iterations", "infinite", "limit"}),
+    IterativeWorkflow: frozenset({"max_iterations", "break_func", "initial_value", "on_limit"}),
+}
+"""The attributes that each of our classes gives its instances; what else a user's class gives them counts."""
 
 
 def identity_of(block: Block, inputs: Mapping[str, Any], run: Run, extra: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,8 +121,11 @@ def _values(named: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 
 def _of_class(block: Block) -> dict[str, Any]:
-    """Return what a user's class and its instance add."""
-    state = {name: value for name, value in vars(block).items() if name not in _NOT_STATE}
+    """Return what a user's class and its instance add; the name as well, if the user's code is given the instance."""
+    ours = frozenset().union(*(_FIELDS.get(base, ()) for base in type(block).__mro__))
+    if isinstance(block, Workflow) or (isinstance(block, Task) and block.takes_self):
+        ours -= {"name"}
+    state = {name: value for name, value in vars(block).items() if name not in ours}
     return {"code": code_of(type(block)), "state": _values(state, f"'{block.name}', attribute")}
 
 

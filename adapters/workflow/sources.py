@@ -1,7 +1,7 @@
 """Where functions and classes are defined, and the text of it, for who reads outputs or an identity off that.
 
-A function is found by its file and place, so that two lambdas in one line are two. The module does not say what a text
-means.
+A function is found by its file and place, so that two lambdas in one line are two. A file may have been edited since it
+was imported: a text that would not make the bytecode that runs is none. The module does not say what a text means.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ Definition: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 _parsed: dict[str, tuple[list[str], dict[int, list[Definition]]]] = {}
 """Of each file, its lines and the definitions that begin in each of them."""
+_compiled: dict[str, tuple[list[str], dict[tuple[int, str], list[types.CodeType]]]] = {}
+"""Of each file, its lines and the bytecode that they make, by the line in which each function begins and its name."""
 
 
 def definition(function: types.FunctionType) -> Definition | None:
@@ -66,19 +68,52 @@ def text_of(function: types.FunctionType) -> str:
     """Return the text of a function without its decorators and comments; of one that has no text, its bytecode."""
     code = function.__code__
     node = definition(function)
-    if node is None:
-        return repr((code.co_code, code.co_names, _constants(code)))
+    if node is None or not _is_made_of_its_file(code):
+        return repr(_bytecode(code))
     lines = linecache.getlines(code.co_filename)
     if isinstance(node, ast.Lambda):
         return ast.get_source_segment("".join(lines), node) or ""
     return without_comments(textwrap.dedent("".join(lines[node.lineno - 1 : node.end_lineno])))
 
 
-def _constants(code: types.CodeType) -> list[Any]:
-    return [
-        (each.co_code, each.co_names, _constants(each)) if isinstance(each, types.CodeType) else each
-        for each in code.co_consts
-    ]
+def _is_made_of_its_file(code: types.CodeType) -> bool:
+    """Tell whether a file, as it is now, makes the code of a function that was made of it."""
+    file = code.co_filename
+    lines = linecache.getlines(file)
+    if file not in _compiled or _compiled[file][0] is not lines:
+        _compiled[file] = lines, _codes("".join(lines), file)
+    places = list(code.co_positions()) if code.co_name == "<lambda>" else None  # there may be several in a line
+    return any(
+        _bytecode(each) == _bytecode(code) and (places is None or list(each.co_positions()) == places)
+        for each in _compiled[file][1].get((code.co_firstlineno, code.co_name), ())
+    )
+
+
+def _codes(text: str, file: str) -> dict[tuple[int, str], list[types.CodeType]]:
+    found: dict[tuple[int, str], list[types.CodeType]] = {}
+    try:
+        codes = [compile(text, file, "exec", dont_inherit=True)]
+    except (SyntaxError, ValueError):
+        return found
+    while codes:
+        code = codes.pop()
+        found.setdefault((code.co_firstlineno, code.co_name), []).append(code)
+        codes += [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
+    return found
+
+
+def _bytecode(code: types.CodeType) -> tuple[Any, ...]:
+    names = (code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)
+    return code.co_code, code.co_exceptiontable, names, [_constant(each) for each in code.co_consts]
+
+
+def _constant(value: Any) -> Any:
+    """Return what a constant is as what shows itself alike in every process; 1, 1.0 and True are three."""
+    if isinstance(value, types.CodeType):
+        return _bytecode(value)
+    if isinstance(value, tuple):
+        return tuple(_constant(each) for each in value)
+    return sorted(map(repr, value)) if isinstance(value, frozenset) else repr(value)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -7,12 +7,14 @@ identity is in ``identity``; how values become data is in ``values``.
 from __future__ import annotations
 
 import contextlib
+import logging
 import shutil
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from fairlead.adapters.errors import Problem, StorageFailed
+from fairlead.adapters.fingerprint import fingerprint
 from fairlead.adapters.isolation.protocol import Call
 from fairlead.adapters.unit import Description, Ports, Produced, Unit
 from fairlead.adapters.workflow.block import Block, close_workflow, current_workflow, open_workflow
@@ -110,14 +112,30 @@ def kept(
     compute: Callable[[], Outputs],
     extra: Mapping[str, Any],
 ) -> tuple[Outputs, bool]:
-    """Run a block unless its outputs are in the result cache; return them, and whether they were."""
+    """Run a block unless its outputs are in the result cache; return them, and whether they were.
+
+    Outputs that items have failed for, whatever their maps made of that, are not kept.
+    """
     from fairlead.adapters.perform import perform
 
     unit = _Kept(block, run, path, extra)
     here = _Here(compute)
+    cache = run.results(block)
     with here.own_errors():
-        outcome = perform(unit, inputs, run.host, cache=run.results(block), isolation=here, refresh=run.overwrite_cache)
+        try:
+            outcome = perform(unit, inputs, run.host, cache=cache, isolation=here, refresh=run.overwrite_cache)
+        except _NotKept as reason:
+            run.host.log(logging.WARNING, str(reason))
+            return reason.outputs, False
     return (unit.unpacked(outcome), True) if unit.made is None else (unit.made, False)
+
+
+class _NotKept(Exception):
+    """Ends the keeping of outputs that are good for this run only."""
+
+    def __init__(self, message: str, outputs: Outputs) -> None:
+        super().__init__(message)
+        self.outputs = outputs
 
 
 class _Kept:
@@ -126,28 +144,44 @@ class _Kept:
     kind = "block"
 
     def __init__(self, block: Block, run: Run, path: str, extra: Mapping[str, Any]) -> None:
-        self.name = path or block.name
+        self.name, self.path = path or block.name, path
         self.block, self.run, self.extra = block, run, extra
         self.secrets: Mapping[str, str] = {}
         self.made: Outputs | None = None
         self.identity: Mapping[str, Any] = {}
+        self._inputs: Mapping[str, Any] = {}
+        self._key = ""
 
     def bind(self, inputs: Mapping[str, Any]) -> _Kept:
         """Take the inputs, which the block itself checks."""
+        self._inputs = inputs
+        self.identity = self._identity_now()
+        self._key = fingerprint(self.identity)
+        return self
+
+    def _identity_now(self) -> dict[str, Any]:
         from fairlead.adapters.workflow.identity import identity_of
 
-        self.identity = identity_of(self.block, inputs, self.run, self.extra)
-        return self
+        return identity_of(self.block, self._inputs, self.run, self.extra)
 
     def call(self, directory: Path) -> Call:
         """Return a call that only names the block: what is to be done is at hand, in this process."""
         return Call(entry=self.name, payload={}, directory=str(directory))
 
     def collect(self, value: Outputs, directory: Path) -> Produced:
-        """Make data and files of the outputs; raises `NotPortable` for a value that no codec takes."""
+        """Make data and files of the outputs.
+
+        Raises:
+            NotPortable: no codec takes a value.
+            _NotKept: items have failed inside.
+        """
         from fairlead.adapters import values
 
         packed = values.pack(dict(value), f"'{self.name}'")
+        if failed := self._failed():
+            items = "an item" if failed == 1 else f"{failed} items"
+            message = f"{self.name}: the result is not kept, because {items} inside failed; the next run tries again"
+            raise _NotKept(message, value)
         files: dict[str, Path] = {}
         for name, blob in packed.blobs.items():
             if isinstance(blob, bytes):
@@ -158,6 +192,11 @@ class _Kept:
         self.made = value
         return Produced({"outputs": packed.data, "skipped": isinstance(value, SkippedOutputs)}, files)
 
+    def _failed(self) -> int:
+        """Return how many items of maps inside have failed in this run, here or in processes that work for it."""
+        inside = (f"{self.path}/", f"{self.path}[") if self.path else ""
+        return sum(place == self.path or place.startswith(inside) for place, _ in list(self.run.failures))
+
     def unpacked(self, outcome: Outcome) -> Outputs:
         """Return the outputs that a result in the cache stands for."""
         from fairlead.adapters import storage, values
@@ -167,8 +206,8 @@ class _Kept:
         return SkippedOutputs(found) if outcome.outputs["skipped"] else found
 
     def is_unchanged(self) -> bool:
-        """Tell that the block, which is in memory, is as it was."""
-        return True
+        """Tell whether the inputs are as they were: a task may change a list, or somebody else the file of a path."""
+        return fingerprint(self._identity_now()) == self._key
 
     def locate(self, outputs: Mapping[str, Any], files: str) -> dict[str, Any]:  # noqa: ARG002 (a work's signature)
         """Return the outputs, whose files are read where they are unpacked."""

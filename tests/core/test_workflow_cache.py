@@ -34,6 +34,7 @@ from fairlead.adapters.workflow import (
     as_workflow,
     run,
 )
+from fairlead.adapters.workflow.identity import _FIELDS
 from fairlead.adapters.workflow.running import Event
 
 from .conftest import case_of
@@ -359,6 +360,82 @@ def test_a_hook_of_a_workflow_and_its_attributes_count(cached):
     assert cached(times(2), {"x": 1})[0] == {"y": 20}
 
 
+@pytest.mark.parametrize("name", ["limit", "chunk", "iterations", "directives", "map_on", "blocks", "break_func"])
+def test_an_attribute_that_is_called_like_one_of_another_kind_of_block_counts(cached, name):
+    class Power(Task):
+        def __init__(self, power, **options):
+            setattr(self, name, power)
+            super().__init__(**options)
+
+        def run(self, x) -> {"y": int}:
+            return x ** getattr(self, name)
+
+    assert cached(lambda: Power(2, cache=True), {"x": 3})[0] == {"y": 9}
+    assert cached(lambda: Power(3, cache=True), {"x": 3})[0] == {"y": 27}
+
+
+def test_an_attribute_of_a_hooked_workflow_that_is_called_like_one_of_a_loop_counts(cached):
+    class Times(Workflow):
+        def __init__(self, limit: int, **options: Any) -> None:
+            self.limit = limit
+            super().__init__(**options)
+
+        def run(self, **inputs):
+            return {name: value * self.limit for name, value in super().run(**inputs).items()}
+
+    def times(number: int) -> Callable[[], None]:
+        def make() -> None:
+            with Times(number, cache=True):
+                Tenfold()
+
+        return make
+
+    assert cached(times(1), {"x": 1})[0] == {"y": 10}
+    assert cached(times(2), {"x": 1})[0] == {"y": 20}
+
+
+@as_task
+def Pass(x: int) -> {"x": int}:
+    return x
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        Workflow,
+        MapWorkflow,
+        lambda: LoopWorkflow(iterations=1),
+        lambda: IterativeWorkflow(max_iterations=1),
+        Pass,
+    ],
+)
+def test_all_that_our_classes_give_their_instances_is_known(make):
+    block = make()
+    ours = {name for kind in type(block).__mro__ for name in _FIELDS.get(kind, ())}
+    assert vars(block).keys() == ours
+
+
+def test_the_name_counts_for_who_can_see_it(cached):
+    @as_task(with_self=True)
+    def Named(self) -> {"y": str}:
+        return self.name
+
+    class Hooked(Workflow):
+        def run(self, **inputs):
+            return {**super().run(**inputs), "y": self.name}
+
+    def hooked(name: str) -> Callable[[], None]:
+        def make() -> None:
+            with Hooked(name=name, cache=True):
+                Tenfold()
+
+        return make
+
+    for name in "ab":
+        assert cached(lambda name=name: Named(name=name, cache=True), {})[0] == {"y": name}
+        assert cached(hooked(name), {"x": 1})[0] == {"y": name}
+
+
 # Maps, loops, branches
 
 
@@ -388,6 +465,38 @@ def test_a_failed_item_is_not_kept_and_runs_again(cached, notes):
     assert [outputs["y"][0], outputs["y"][2]] == [1, 3]
     (notes / "bad-2").unlink()
     assert cached(mapped, {"x": [1, 2, 3]}) == ({"y": [1, 2, 3]}, ["2"])
+
+
+@pytest.mark.parametrize("on_error", ["collect", "drop"])
+@pytest.mark.parametrize("backend", ["default", "parallel"])
+def test_a_workflow_in_which_an_item_failed_is_not_kept(cached, notes, caplog, on_error, backend):
+    def body() -> None:
+        with Workflow(name="study", cache=True), Workflow(name="inner", cache=True):
+            MapWorkflow(Flaky(), name="each", on_error=on_error)
+        with Workflow(name="sound", cache=True):
+            MapWorkflow(Tenfold(), name="each", output_name="tens")
+
+    (notes / "bad-2").touch()
+    outputs, _ = cached(body, {"x": [1, 2, 3]}, backend=backend)
+    assert outputs["y"] != [1, 2, 3]
+    assert "study/inner: the result is not kept, because an item inside failed" in caplog.text
+    (notes / "bad-2").unlink()
+    outputs, ran = cached(body, {"x": [1, 2, 3]}, backend=backend)
+    assert (outputs["y"], sorted(ran)) == ([1, 2, 3], ["1", "2", "3"])
+    assert cached(body, {"x": [1, 2, 3]}, backend=backend)[1] == []
+
+
+@pytest.mark.parametrize("backend", ["default", "parallel"])
+def test_a_kept_item_in_which_an_item_failed_is_not_kept_and_the_others_are(cached, notes, backend):
+    def body() -> None:
+        with MapWorkflow(name="outer", cache=True, map_on={"rows": "x"}, output_name="all"):
+            MapWorkflow(Flaky(), name="inner", on_error="drop")
+
+    (notes / "bad-2").touch()
+    cached(body, {"rows": [[1, 2], [3]]}, backend=backend)
+    (notes / "bad-2").unlink()
+    outputs, ran = cached(body, {"rows": [[1, 2], [3]]}, backend=backend)
+    assert (outputs, sorted(ran)) == ({"all": [[{"y": [1, 2]}], [{"y": [3]}]]}, ["1", "2"])
 
 
 @pytest.mark.parametrize("other", [{"on_error": "drop"}, {"output_name": "all"}, {"chunk": 2}, {"no_outputs": True}])
@@ -536,3 +645,32 @@ def test_an_exception_of_the_system_in_a_kept_task_comes_out_as_it_was(cached, r
         cached(lambda: Read(cache=True, retries=retries), {"x": 1})
     assert isinstance(caught.value.__cause__, ValueError)
     assert caught.value.__notes__ == ["In task 'read'."]
+
+
+def test_a_task_that_changes_its_input_is_not_found_again_under_what_it_was(cached):
+    @as_task
+    def Grow(xs: list) -> {"grown": list}:
+        noted("Grow")
+        xs.append(len(xs))
+        return list(xs)
+
+    outputs, _ = cached(lambda: Grow(cache=True), {"xs": [0]})
+    again, words = cached(lambda: Grow(cache=True), {"xs": [0]})
+    assert outputs == again == {"grown": [0, 1]}
+    assert words == ["Grow"]
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_found_again_under_what_it_was(cached, tmp_path):
+    file = tmp_path / "input"
+
+    @as_task
+    def Read(path: Path, edits: bool) -> {"text": str}:
+        noted("Read")
+        if edits:
+            path.write_text("new")
+        return path.read_text()
+
+    file.write_text("old")
+    assert cached(lambda: Read(cache=True), {"path": file, "edits": True})[0] == {"text": "new"}
+    file.write_text("old")
+    assert cached(lambda: Read(cache=True), {"path": file, "edits": True})[1] == ["Read"]

@@ -121,6 +121,91 @@ K = ONE
 def helper(k=K + 1): return k
 K = 5
 == a number sign in a text: len('# ' * ONE)
+== a dict of functions: HANDLERS["a"]()
+def a(): return ONE
+HANDLERS = {"a": a}
+== what functions in a dict close over: HANDLERS["x"]()
+def a(k): return lambda: k
+HANDLERS = {"x": a(ONE), "y": a(5)}
+== a list of functions, of which one is the list's own user: STEPS[0]()
+def a(): return ONE + 0 * len(STEPS)
+STEPS = [a, len]
+== a number beside a function: STEPS[0][1] * STEPS[0][0]()
+def a(): return 1
+STEPS = [(a, ONE)]
+== a set of functions: sum(f() for f in STEPS)
+def a(): return ONE
+def b(): return 5
+STEPS = {a, b}
+== functions by class: HANDLERS[int]()
+def a(): return ONE
+HANDLERS = {str: len, int: a}
+== an object in a dict: HANDLERS["a"].get()
+class A:
+    def get(self): return ONE
+HANDLERS = {"a": A(), "b": len}
+== a dict of functions of a class: C().get()
+def a(): return ONE
+class C:
+    HANDLERS = {"a": a}
+    def get(self): return self.HANDLERS["a"]()
+== a cached property: C().k
+def helper(): return ONE
+class C:
+    @functools.cached_property
+    def k(self): return helper()
+== a setter of a property: C().set()
+def helper(): return ONE
+class C:
+    @property
+    def k(self): return self._k
+    @k.setter
+    def k(self, k): self._k = helper()
+    def set(self):
+        self.k = 7
+        return self.k
+== a partial method: C()()
+def helper(k): return ONE
+class C:
+    __call__ = functools.partialmethod(lambda self, k: helper(k), 1)
+== an argument of a partial method: C().get()
+K = ONE
+class C:
+    get = functools.partialmethod(lambda self, k: k, K)
+== a way of a function that dispatches: helper(3)
+@functools.singledispatch
+def helper(k): return 0
+@helper.register
+def _(k: int): return ONE
+== a way of a method that dispatches: C().get(3)
+def helper(): return ONE
+class C:
+    @functools.singledispatchmethod
+    def get(self, k): return 0
+    get.register(int, lambda self, k: helper())
+== a method of a metaclass: C.get()
+def helper(): return ONE
+class M(type):
+    def get(cls): return helper()
+class C(metaclass=M): pass
+== a class method with a name in underscores: C[0]
+def helper(): return ONE
+class C:
+    @classmethod
+    def __class_getitem__(cls, k): return helper()
+== a method that is called like an option: C().name()
+def helper(): return ONE
+class C:
+    @property
+    def options(self): return helper
+    name = lambda self: self.options()
+== a method of an object that is data: c.get()
+import dataclasses
+@dataclasses.dataclass
+class C:
+    k: int
+    def get(self): return self.k * ONE
+c = C(1)
 == what the task closes over:
 def make(k):
     @as_task
@@ -216,6 +301,69 @@ def test_spaces_at_the_end_of_a_line_of_a_text_count(ran):
     task = TASK.replace("USED", "len('''aSPACE\nb''')")
     assert ran(task.replace("SPACE", "  "))
     assert ran(task.replace("SPACE", ""))
+
+
+def test_a_list_in_which_a_task_keeps_objects_does_not_make_it_other_work(study, cached):
+    module = study(
+        HEAD
+        + """
+class Met:
+    def __init__(self, x): self.x, self.lock = x, note
+
+SEEN = [Met(0)]
+
+@as_task
+def T(x) -> {"y": int}:
+    note()
+    SEEN.append(Met(x))
+    return x
+"""
+    )
+    assert [len(cached(lambda: module.T(cache=True), {"x": 1})[1]) for _ in range(3)] == [1, 0, 0]
+
+
+ORDINARY = """
+import enum, numpy
+class Level(enum.IntEnum):
+    LOW = 1
+    HIGH = 2
+class Mode(str, enum.Enum):
+    FAST = "1"
+    SLOW = "2"
+def make(k):
+    @as_task
+    def T(x, level: int = k) -> {"y": int}:
+        note()
+        return x + int(k)
+    return T
+"""
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Level.LOW", "Level.HIGH"),
+        ("Level.LOW", "1"),
+        ("Mode.FAST", "Mode.SLOW"),
+        ("Mode.FAST", "'1'"),
+        ("numpy.float64(1.0)", "numpy.float64(2.0)"),
+    ],
+)
+def test_what_is_more_than_a_number_or_text_is_told_apart(ran, one, other):
+    assert ran(f"{ORDINARY}T = make({one})\n")
+    assert not ran(f"{ORDINARY}T = make({one})\n")
+    assert ran(f"{ORDINARY}T = make({other})\n")
+
+
+@pytest.mark.parametrize("edited", ["the task", "a helper"])
+def test_a_result_of_old_code_is_not_found_for_the_text_of_new_code(study, cached, tmp_path, edited):
+    task = HEAD + TASK.replace("USED", "helper()") + "def helper(): return 1\n"
+    new = task.replace("x + helper()", "x + helper() + 1") if edited == "the task" else task.replace("n 1", "n 2")
+    module = study(task)
+    (tmp_path / "studies" / "study.py").write_text(new)
+    assert cached(lambda: module.T(cache=True), {"x": 1}) == ({"y": 2}, ["T"])
+    module = study(new)
+    assert cached(lambda: module.T(cache=True), {"x": 1}) == ({"y": 3}, ["T"])
 
 
 def test_what_is_installed_does_not_count(ran, monkeypatch):

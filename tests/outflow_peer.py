@@ -1,4 +1,4 @@
-"""What tests ask the real Outflow: how long it takes, untracked, from the first task of a workflow to its last.
+"""What tests ask the real Outflow: how long it takes from the first task of a workflow to its last.
 
 Runs in ``.venv-peers-outflow``, in a folder of its own; reads questions as lines of JSON and answers each with one.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sqlite3
 import sys
 import time
 import traceback
@@ -19,17 +20,36 @@ stamps: list[float] = []
 asked: dict[str, Any] = {}
 
 
-def seconds(command: str, **arguments: Any) -> float:
+def seconds(command: str, *, backend: str = "default", **arguments: Any) -> float:
     """Run a command of the pipeline below, and return what it took."""
-    from outflow.core.pipeline import Pipeline
-
     asked.clear()
     asked.update(arguments)
     stamps.clear()
-    Path("settings.py").write_text("PLUGINS = ['outflow.management']\n")
-    with Pipeline(root_directory=".", settings_module="settings", argv=[command]) as pipeline:
-        pipeline.run()
+    run(command, "--backend", backend)
     return stamps[-1] - stamps[0]
+
+
+def tables() -> None:
+    """Make the tables that commands are tracked in, in a file of SQLite, as Outflow's configuration has it."""
+    run("management", "db", "upgrade", "head")
+
+
+def tracked() -> int:
+    """Return how many tasks are in the tables, as having succeeded."""
+    with contextlib.closing(sqlite3.connect("outflow.db")) as database:
+        found: int = database.execute(
+            "SELECT count(*) FROM outflow_block WHERE type = 'task' AND state = 'success'"
+        ).fetchone()[0]
+    return found
+
+
+def run(*command: str) -> None:
+    """Run a command line of the pipeline below."""
+    from outflow.core.pipeline import Pipeline
+
+    Path("settings.py").write_text("PLUGINS = ['outflow.management']\n")
+    with Pipeline(root_directory=".", settings_module="settings", argv=list(command)) as pipeline:
+        pipeline.run()
 
 
 def write_commands() -> None:
@@ -62,6 +82,9 @@ def write_commands() -> None:
                 up = up | Nothing()
             up | End()
 
+    class TrackedRow(Command):
+        setup_tasks = Row.setup_tasks
+
     class Each(Command):
         def setup_tasks(self):
             first = Numbers()
@@ -71,6 +94,7 @@ def write_commands() -> None:
 
     for command in (Row, Each):
         RootCommand.subcommand(db_untracked=True)(command)
+    RootCommand.subcommand()(TrackedRow)
 
 
 def main() -> None:

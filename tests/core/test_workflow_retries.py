@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
 from typing import Any
 
 import pytest
@@ -36,7 +35,7 @@ def Flaky(x: int = 0, good_at: int = 3) -> {"y": int}:
 def Hang(x: int = 0) -> {"y": int}:
     ATTEMPTS.append(x)
     if x == 0:
-        threading.Event().wait(60)
+        threading.Event().wait()
     return x
 
 
@@ -162,10 +161,8 @@ def test_a_run_that_is_cancelled_waits_no_longer():
         host.cancel()
         raise OSError
 
-    start = time.monotonic()
     with pytest.raises(Cancelled):
-        ran(Fail(retries=1, retry_delay=60), host=host)
-    assert time.monotonic() - start < 10
+        ran(Fail(retries=1, retry_delay=1e6), host=host)  # longer than a test may take
 
 
 @pytest.mark.parametrize(
@@ -204,10 +201,8 @@ def test_options_out_of_range_are_named(option, value):
 
 
 def test_a_task_that_passes_its_limit_is_stopped():
-    start = time.monotonic()
     with pytest.raises(TimedOut, match=r"task 'hang' passed its time limit of 0\.05 s\. Raise its timeout"):
         ran(Hang(timeout=0.05))
-    assert time.monotonic() - start < 10
 
 
 def test_a_task_within_its_limit_is_left_alone():
@@ -219,7 +214,7 @@ def test_the_limit_is_for_each_try(attempts):
     def HangOnce() -> {"y": int}:
         ATTEMPTS.append(1)
         if len(ATTEMPTS) == 1:
-            threading.Event().wait(60)
+            threading.Event().wait()
         return 1
 
     assert ran(HangOnce(timeout=0.05, retries=1)) == {"y": 1}

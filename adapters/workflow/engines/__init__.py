@@ -24,12 +24,13 @@ def named(name: str, **options: Any) -> Engine:
         raise InputInvalid(Problem("backend", f"{name!r} is unknown", ", ".join(NAMES), "Choose one of these."))
     module, _, cls = _ENGINES[name].partition(".")
     made = getattr(importlib.import_module(f"{__name__}.{module}"), cls)
-    parameters = inspect.signature(made).parameters.values()
-    known = [each.name for each in parameters if each.kind is each.KEYWORD_ONLY]
-    takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters)
-    unknown = [] if takes_any else [option for option in options if option not in known]
-    if unknown:
+    if options:  # else a signature, which takes long to make for what each task run asks for, says nothing
+        parameters = inspect.signature(made).parameters.values()
+        known = [each.name for each in parameters if each.kind is each.KEYWORD_ONLY]
+        takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters)
         there = ", ".join(known) or "none"
-        raise InputInvalid([Problem(f"backend '{name}', option '{each}'", "is unknown", there, "") for each in unknown])
+        if unknown := [] if takes_any else [option for option in options if option not in known]:
+            problems = [Problem(f"backend '{name}', option '{each}'", "is unknown", there, "") for each in unknown]
+            raise InputInvalid(problems)
     engine: Engine = made(**options)
     return engine

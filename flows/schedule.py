@@ -196,7 +196,7 @@ class Schedule:
             self._submit(task, node.path, order, self._before(node), lambda future: self._end_task(node, future))
 
     def _is_not_taken(self, node: FlatNode, values: Mapping[str, Any]) -> bool:
-        return is_skipped(run_block(node.block, values, self._run(), node.path))
+        return is_skipped(run_block(node.block, values, self._run(), node.place))
 
     def _before(self, node: FlatNode) -> list[PrefectFuture[Any]]:
         return [future for path in node.after for future in self._ended[path]]
@@ -325,7 +325,7 @@ class Schedule:
         def iterate(inputs: Mapping[str, Any], place: str, extra: Mapping[str, Any]) -> Outputs:
             nonlocal after
             order = Order(self._plan, node.path, packed(dict(inputs), self._store, place), iteration=(place, extra))
-            label = f"{node.path} {place.removeprefix(node.path)}"
+            label = f"{node.path} {place.removeprefix(node.place)}"
             future = self._submit(self._tasks[node.path].alone, label, order, after, lambda _future: None)
             outputs = unpacked(_result(future), self._store)
             after = [future]
@@ -334,10 +334,10 @@ class Schedule:
         run = self._run(_Unrolled)
         assert isinstance(run, _Unrolled)
         run.iterate = iterate
-        run.tried_outside = frozenset({node.path})
+        run.tried_outside = frozenset({node.place})
         try:
-            with placed(run, node.path):
-                outputs = run_block(node.block, unpacked(values, self._store), run, node.path)
+            with placed(run, node.place):
+                outputs = run_block(node.block, unpacked(values, self._store), run, node.place)
             data = packed(outputs, self._store, node.path)
         except BaseException as error:  # noqa: BLE001 (it is raised in the flow's thread)
             failed = error

@@ -490,7 +490,8 @@ def problems_in(workflow: Workflow, path: str = "", *, with_parameters: bool = T
                 parameter_values(step.block, targets, found)
             problems += [_placed(problem, path) for problem in found]
         elif isinstance(step.block, Workflow):
-            problems += problems_in(step.block, f"{path}{step.key}/", with_parameters=with_parameters)
+            place = f"{path}/{step.key}" if path else step.key
+            problems += problems_in(step.block, place, with_parameters=with_parameters)
     return problems
 
 

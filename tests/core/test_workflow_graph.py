@@ -499,7 +499,7 @@ def test_all_problems_are_told_at_once_at_all_depths():
     assert [problem.where for problem in caught.value.problems] == [
         "task 'transform', input 'raw'",
         "workflow 'workflow', output 'data'",
-        "inner/deep/: task 'transform', input 'raw'",
+        "inner/deep: task 'transform', input 'raw'",
         "task 'load', input 'data'",
     ]
 

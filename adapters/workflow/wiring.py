@@ -186,8 +186,10 @@ class _Wirer:
         while block not in path:
             path.append(block)
             block = next(up for up in self.after[id(block)] if id(up) in left)
-        circle = [self.key[id(each)] for each in path[path.index(block) :]]
-        return [*reversed(circle), circle[-1]]
+        circle = path[path.index(block) :][::-1]
+        start = circle.index(min(circle, key=lambda each: self.place[id(each)]))
+        names = [self.key[id(each)] for each in (*circle[start:], *circle[:start])]
+        return [*names, names[0]]
 
     def _step(self, block: Block, ups: Sequence[Step], number: Mapping[int, int]) -> Step:
         available = self._available(block, ups, number)

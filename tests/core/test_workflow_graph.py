@@ -410,7 +410,7 @@ def test_a_circle_is_shown():
     workflow.start()
     one, two, three = Add(name="one"), Add(name="two"), Add(name="three")
     one | two | three | one
-    with pytest.raises(WorkflowInvalid, match=r"'w': its blocks are joined in a circle: two \| three \| one \| two"):
+    with pytest.raises(WorkflowInvalid, match=r"'w': its blocks are joined in a circle: one \| two \| three \| one"):
         workflow.stop()
     assert current_workflow() is None
 

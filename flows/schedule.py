@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from prefect.logging import get_run_logger
 
+from fairlead.adapters.errors import NotPortable
 from fairlead.adapters.host import LoggingHost
 from fairlead.adapters.workflow.branches import Side, is_skipped, skipped
 from fairlead.adapters.workflow.chunks import Chunk, cut, is_cut
@@ -217,7 +218,12 @@ class Schedule:
         then: Callable[[PrefectFuture[Any]], None],
     ) -> PrefectFuture[Any]:
         """Start a task run; what comes ``then`` is done in the flow's thread."""
-        future = task.submit(label, order, wait_for=after)
+        try:
+            future = task.submit(label, order, wait_for=after)
+        except Exception as error:
+            if (reason := _reason(error)) is not None:
+                raise reason from None
+            raise
         self._flying.add(future)
 
         def tell(future: PrefectFuture[Any]) -> None:
@@ -344,6 +350,16 @@ class Schedule:
             self._news.put(lambda: _raise(failed))
         else:
             self._news.put(lambda: self._end(node, opened(data), after))
+
+
+def _reason(error: Exception) -> NotPortable | None:
+    """Return what says that something could not be sent, which Dask hides behind errors of its own."""
+    each: BaseException | None = error
+    while each is not None:
+        if isinstance(each, NotPortable):
+            return each
+        each = each.__cause__ or each.__context__
+    return None
 
 
 def _raise(error: BaseException) -> None:

@@ -1,15 +1,22 @@
 """What every host keeps for every construct of workflows: the same results, failure records, exceptions and cache.
 
-Each host is started once, with all workflows, in chunks of one item and of two; the terminal once for each of two
-engines. `workflows` lists them, ``hosts/`` holds a driver for each host.
+Each host is started once, with all workflows, in chunks of one item and of two, and as one task each; the terminal
+once for each of two engines. `workflows` lists them, ``hosts/`` holds a driver for each host.
 """
+
+from typing import Any
 
 import pytest
 
 from .drivers import HOSTS, run_driver
 from .workflows import FOLDER, WORKFLOWS
 
-CHUNKS = {"one by one": 1, "in chunks": 2}
+CUTS: dict[str, dict[str, Any]] = {
+    "one by one": {"chunk": 1},
+    "in chunks": {"chunk": 2},
+    "whole": {"chunk": None, "granularity": "whole"},
+}
+"""How an orchestrator cuts a workflow into tasks."""
 DRIVERS = {host: host for host in HOSTS if HOSTS[host].exists()} | {"parallel": "terminal"}
 """The driver of each host; the engine parallel is held to the same as a host."""
 
@@ -20,20 +27,20 @@ def results(tmp_path_factory):
     scratch = tmp_path_factory.mktemp("contract")
     found = {}
     for host in DRIVERS:
-        keys = [(chunks, name) for chunks in CHUNKS for name in WORKFLOWS]
+        keys = [(cut, name) for cut in CUTS for name in WORKFLOWS]
         jobs = [
             {
                 "workflow": name,
                 "inputs": {
-                    key: str(scratch / "folders" / host / f"{CHUNKS[chunks]}" / name) if value == FOLDER else value
+                    key: str(scratch / "folders" / host / cut / name) if value == FOLDER else value
                     for key, value in WORKFLOWS[name].inputs.items()
                 },
                 "parameters": WORKFLOWS[name].parameters,
-                "chunk": CHUNKS[chunks],
+                "cut": CUTS[cut],
                 "backend": "parallel" if host == "parallel" else "default",
-                "cache": str(scratch / "caches" / host / f"{CHUNKS[chunks]}" / name),
+                "cache": str(scratch / "caches" / host / cut / name),
             }
-            for chunks, name in keys
+            for cut, name in keys
         ]
         found[host] = dict(zip(keys, run_driver(DRIVERS[host], "workflows_in", jobs, scratch / host), strict=True))
     return found
@@ -47,11 +54,11 @@ def test_the_terminal_does_what_the_case_says(results, name):
     assert WORKFLOWS[name].fails or len(result["entries"]) == WORKFLOWS[name].entries
 
 
-@pytest.mark.parametrize("chunks", CHUNKS)
+@pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("name", WORKFLOWS)
 @pytest.mark.parametrize("host", [host for host in DRIVERS if host != "terminal"])
-def test_every_host_gives_the_same(results, host, name, chunks):
-    result, expected = results[host][chunks, name], results["terminal"]["one by one", name]
+def test_every_host_gives_the_same(results, host, name, cut):
+    result, expected = results[host][cut, name], results["terminal"]["one by one", name]
     assert result["outputs"] == expected["outputs"]
     assert (result["error"] is None) == (expected["error"] is None)
     assert host == "airflow" or result["error"] == expected["error"]  # whose driver names the task that failed
@@ -62,11 +69,11 @@ def test_every_host_gives_the_same(results, host, name, chunks):
         assert FOLDER in WORKFLOWS[name].inputs.values() or result["entries"] == expected["entries"]
 
 
-@pytest.mark.parametrize("chunks", CHUNKS)
+@pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("name", ["defaults", "defaults_round_all"])
 @pytest.mark.parametrize("host", DRIVERS)
-def test_a_default_is_the_same_work_whether_it_is_left_out_or_given(results, host, name, chunks):
-    left_out, given = results[host][chunks, name], results[host][chunks, f"{name}_given"]
+def test_a_default_is_the_same_work_whether_it_is_left_out_or_given(results, host, name, cut):
+    left_out, given = results[host][cut, name], results[host][cut, f"{name}_given"]
     assert given == left_out
     assert given["entries"] == results["terminal"]["one by one", name]["entries"]
 

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from fairlead.adapters.twine import TwineApp
 from fairlead.adapters.workflow import (
@@ -399,6 +399,140 @@ def add_up(raw: list, more: int = 1) -> {"total": int}:
     return {"total": sum(raw) + more}
 
 
+@as_workflow
+def external():
+    raw = generate()
+    with Workflow(name="inside"):
+        generate(count=2, name="shorter") | add_first(name="first")
+        raw | take_last()
+
+
+@as_task
+def add_first(raw: list) -> {"first": int}:
+    return {"first": raw[0] + 100}
+
+
+@as_task
+def take_last(raw: list) -> {"last": int}:
+    return {"last": raw[-1]}
+
+
+@as_workflow
+def sequences_of_any_kind():
+    with MapWorkflow(name="process", map_on={"raw": "n"}) as process:
+        double()
+    listed() | process
+
+
+@as_task
+def listed(count: int = 3) -> {"raw": tuple}:
+    return {"raw": tuple(range(count))}
+
+
+@as_task
+def save(n: int) -> {}:
+    pass
+
+
+@as_workflow
+def without_outputs():
+    with MapWorkflow(name="process", no_outputs=True) as process:
+        save()
+    generate() | process
+
+
+def started_by_hand():
+    workflow = Workflow(name="started_by_hand")
+    workflow.start()
+    generate() | transform()
+    workflow.stop()
+    return workflow
+
+
+@as_workflow
+def loops_in_a_map():
+    with (
+        MapWorkflow(name="all", map_on={"x": "x"}),
+        IterativeWorkflow(name="refine", max_iterations=5, break_func=lambda x: x < 1),
+    ):
+        halve()
+
+
+@as_task
+def leave_at(x: float, least: float = 0.5) -> {"x": float}:
+    if x < least:
+        exit_pipeline("small enough")
+    return {"x": x}
+
+
+@as_workflow
+def left_by_a_task():
+    with IterativeWorkflow(name="refine", max_iterations=99):
+        halve() | leave_at()
+
+
+@as_workflow
+def begun_with_a_value():
+    with IterativeWorkflow(name="refine", max_iterations=2, initial_value=8.0):
+        halve()
+
+
+@as_workflow
+def merged_twice():
+    _, then, else_ = IfThenElse(is_large)
+    first = [then | Subtract(), else_ | keep()] | MergeTask(name="first")
+    choice, then, else_ = IfThenElse(lambda rest: rest > 100, name="is_huge")
+    first | choice
+    [then | shout(), else_ | whisper()] | MergeTask(name="second")
+
+
+@as_task
+def keep(total: int) -> {"rest": int}:
+    return {"rest": total}
+
+
+@as_task
+def shout(rest: int) -> {"said": str}:
+    return {"said": f"{rest}!"}
+
+
+@as_task
+def whisper(rest: int) -> {"said": str}:
+    return {"said": f"{rest}."}
+
+
+def map_alone():
+    with MapWorkflow(name="map_alone", on_error="collect", cache=True) as mapping:
+        divide()
+    return mapping
+
+
+@as_workflow
+def collected_inside():
+    with MapWorkflow(name="outer"), MapWorkflow(name="inner", on_error="collect"):
+        divide()
+
+
+class Pair(TypedDict):
+    low: int
+    high: int
+
+
+@as_task
+def ends_of(raw: list) -> Pair:
+    return {"low": raw[0], "high": raw[-1]}
+
+
+@as_task
+def span(low: int, high: int) -> {"span": int}:
+    return high - low
+
+
+@as_workflow
+def typed_dicts():
+    generate() | ends_of() | span()
+
+
 # The contract
 
 MULTIPLIER = {"transform": {"multiplier": 3}}
@@ -443,6 +577,17 @@ WORKFLOWS = {
     "branched": Case(branched, {"count": 2}),
     "skipping": Case(skipping),
     "ended": Case(ended),
+    "external": Case(external),
+    "sequences_of_any_kind": Case(sequences_of_any_kind),
+    "without_outputs": Case(without_outputs),
+    "started_by_hand": Case(started_by_hand),
+    "loops_in_a_map": Case(loops_in_a_map, {"x": [8.0, 1.0]}),
+    "left_by_a_task": Case(left_by_a_task, {"x": 8.0}),
+    "begun_with_a_value": Case(begun_with_a_value),
+    "merged_twice": Case(merged_twice, {"total": 12}),
+    "map_alone": Case(map_alone, {"n": [1, 0, 4]}, entries=2),
+    "collected_inside": Case(collected_inside, {"n": [[1, 0], [2]]}),
+    "typed_dicts": Case(typed_dicts),
     "app": Case(app, {"speed": 7.5}, entries=1),
     "apps_in_a_map": Case(apps_in_a_map, {"speed": [5.0, 7.5, 5.0]}, entries=2),
     "tried_again": Case(tried_again, {"folder": FOLDER}),

@@ -1,7 +1,8 @@
 """Run workflows as Prefect flows, on an ephemeral server: python workflows_in_prefect.py JOBS RESULTS.
 
-A job names one of `workflows.WORKFLOWS`, its ``inputs``, ``parameters``, ``cache`` and ``chunk``. Its result has the
-``outputs`` as packed data, the ``error``, and the ``entries`` of the cache.
+A job names one of `workflows.WORKFLOWS`, its ``inputs``, ``parameters``, ``cache`` and ``cut``, which are the arguments
+that say what a task is. Its result has the ``outputs`` as packed data, the ``error``, and the
+``entries`` of the cache.
 """
 
 import json
@@ -22,7 +23,7 @@ def result_of(job):
     outputs, error = None, None
     try:
         flow = workflow_flow(
-            WORKFLOWS[job["workflow"]].make(), parameters=job["parameters"], cache=job["cache"], chunk=job["chunk"]
+            WORKFLOWS[job["workflow"]].make(), parameters=job["parameters"], cache=job["cache"], **job["cut"]
         )
         outputs = values.pack(dict(workflow_outputs(flow(**job["inputs"]), job["cache"]))).data
     except Exception as raised:  # noqa: BLE001 (whatever it is, it is compared)

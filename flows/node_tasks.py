@@ -27,7 +27,7 @@ from fairlead.adapters.events import message_of
 from fairlead.adapters.fingerprint import fingerprint
 from fairlead.adapters.values import ValueStore
 from fairlead.adapters.workflow.branches import Choice
-from fairlead.adapters.workflow.engines import named
+from fairlead.adapters.workflow.engines import crossing, named
 from fairlead.adapters.workflow.exceptions import ExitPipeline
 from fairlead.adapters.workflow.failures import Failure
 from fairlead.adapters.workflow.nodes import closed, packed, run_items, unpacked
@@ -63,25 +63,22 @@ Packed = dict[str, Any]
 class Shipped(Generic[T]):
     """Something that crosses to other processes: it is pickled once, and each process reads it once."""
 
-    def __init__(self, thing: T, data: bytes | None = None) -> None:
-        """Take it, and what it was read from."""
+    def __init__(self, thing: T, root: Workflow | None = None, data: bytes | None = None) -> None:
+        """Take it, and the workflow that is in it, or what it was read from."""
         self.thing = thing
-        self._data = data
+        self._root, self._data = root, data
 
     def __reduce__(self) -> tuple[Callable[[bytes], Shipped[Any]], tuple[bytes]]:
-        """Cross as bytes."""
+        """Cross as bytes; raises `NotPortable` that names what of the workflow cannot."""
         if self._data is None:
-            import cloudpickle
-
-            self._data = cloudpickle.dumps(self.thing)
+            assert self._root is not None
+            self._data = crossing.written_block(self.thing, self._root, {})
         return _arrived, (self._data,)
 
 
 @functools.lru_cache(maxsize=8)
 def _arrived(data: bytes) -> Shipped[Any]:
-    import cloudpickle
-
-    return Shipped(cloudpickle.loads(data), data)
+    return Shipped(crossing.loads(data), data=data)
 
 
 @dataclass(frozen=True)
@@ -188,7 +185,7 @@ def do(order: Order, retries: int) -> Any:
     assert context is not None
     is_last = context.task_run.run_count > retries
     is_unit = isinstance(node.block, UnitBlock)
-    places = _places(order)
+    places = _places(order, node)
     found: list[bool] = []
 
     def observe(event: Event) -> None:
@@ -209,16 +206,16 @@ def do(order: Order, retries: int) -> Any:
             on_outcome=_publish,
         )
         try:
-            with placed(run, node.path), _crossing():
+            with placed(run, node.place), _crossing():
                 result = _result(order, node, run, is_last=is_last)
         except ExitPipeline as stop:
             words = str(stop)
             return Completed(name="Exited", message=words or "The run ends here.", data={EXITED: words})
         finally:
             run.backend.close()
-            inside = [(path, failure) for path, failure in run.failures if path != node.path or order.items is None]
+            inside = [(path, failure) for path, failure in run.failures if path != node.place or order.items is None]
             publish_failures(node.path, inside)
-    if failures := [failure for path, failure in run.failures if path == node.path and order.items is not None]:
+    if failures := [failure for path, failure in run.failures if path == node.place and order.items is not None]:
         return Completed(name="With failures", message="; ".join(map(str, failures))[:1000], data=result)
     if found and all(found):
         return Completed(name="Cached", message="Found in the result cache.", data=result)
@@ -239,20 +236,20 @@ def _result(order: Order, node: FlatNode, run: Run, *, is_last: bool) -> Any:
         place, extra = order.iteration
         return packed(run.part(node.block, unpacked(order.values, store), place, extra), store, place)
     if node.block.passes_on and not isinstance(node.block, Choice):
-        return closed(run_block(node.block, order.values, run, node.path))
+        return closed(run_block(node.block, order.values, run, node.place))
     try:
-        outputs = run_block(node.block, unpacked(order.values, store), run, node.path)
+        outputs = run_block(node.block, unpacked(order.values, store), run, node.place)
     except Exception as error:
-        note_place(error, node.block, node.path)
+        note_place(error, node.block, node.place)
         raise
     return packed(outputs, store, node.path)
 
 
-def _places(order: Order) -> frozenset[str]:
+def _places(order: Order, node: FlatNode) -> frozenset[str]:
     """Return the paths of what is ordered, as a run has them."""
     if order.items is not None:
-        return frozenset(f"{order.path}[{index}]" for index, _ in order.items)
-    return frozenset({order.path})
+        return frozenset(f"{node.place}[{index}]" for index, _ in order.items)
+    return frozenset({node.place})
 
 
 def _publish(outcome: Outcome) -> None:
@@ -270,16 +267,9 @@ class Crossing(Exception):
         super().__init__(f"{type(error).__qualname__}: {message_of(error)}")
         self.error = error
 
-    def __reduce__(self) -> tuple[Callable[..., Exception], tuple[Any, ...]]:
-        """Cross without its constructor being called."""
-        return _made_again, (type(self.error), self.error.args, vars(self.error))
-
-
-def _made_again(kind: type[Exception], args: tuple[Any, ...], state: dict[str, Any]) -> Exception:
-    error = kind.__new__(kind, *args)
-    error.args = args
-    vars(error).update(state)
-    return error
+    def __reduce__(self) -> tuple[Callable[[bytes], BaseException], tuple[bytes]]:
+        """Cross as exceptions do in the engines."""
+        return crossing.read_error, (crossing.written_error(self.error),)
 
 
 @contextlib.contextmanager

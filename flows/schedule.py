@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from prefect.logging import get_run_logger
 
+from fairlead.adapters.errors import NotPortable
 from fairlead.adapters.host import LoggingHost
 from fairlead.adapters.workflow.branches import Side
 from fairlead.adapters.workflow.chunks import Chunk, cut, is_cut
@@ -197,7 +198,7 @@ class Schedule:
             self._submit(task, node.path, order, self._before(node), lambda future: self._end_task(node, future))
 
     def _is_not_taken(self, node: FlatNode, values: Mapping[str, Any]) -> bool:
-        return is_skipped(run_block(node.block, values, self._run(), node.path))
+        return is_skipped(run_block(node.block, values, self._run(), node.place))
 
     def _before(self, node: FlatNode) -> list[PrefectFuture[Any]]:
         return [future for path in node.after for future in self._ended[path]]
@@ -218,7 +219,12 @@ class Schedule:
         then: Callable[[PrefectFuture[Any]], None],
     ) -> PrefectFuture[Any]:
         """Start a task run; what comes ``then`` is done in the flow's thread."""
-        future = task.submit(label, order, wait_for=after)
+        try:
+            future = task.submit(label, order, wait_for=after)
+        except Exception as error:
+            if (reason := _reason(error)) is not None:
+                raise reason from None
+            raise
         self._flying.add(future)
 
         def tell(future: PrefectFuture[Any]) -> None:
@@ -326,7 +332,7 @@ class Schedule:
         def iterate(inputs: Mapping[str, Any], place: str, extra: Mapping[str, Any]) -> Outputs:
             nonlocal after
             order = Order(self._plan, node.path, packed(dict(inputs), self._store, place), iteration=(place, extra))
-            label = f"{node.path} {place.removeprefix(node.path)}"
+            label = f"{node.path} {place.removeprefix(node.place)}"
             future = self._submit(self._tasks[node.path].alone, label, order, after, lambda _future: None)
             outputs = unpacked(_result(future), self._store)
             after = [future]
@@ -335,16 +341,26 @@ class Schedule:
         run = self._run(_Unrolled)
         assert isinstance(run, _Unrolled)
         run.iterate = iterate
-        run.tried_outside = frozenset({node.path})
+        run.tried_outside = frozenset({node.place})
         try:
-            with placed(run, node.path):
-                outputs = run_block(node.block, unpacked(values, self._store), run, node.path)
+            with placed(run, node.place):
+                outputs = run_block(node.block, unpacked(values, self._store), run, node.place)
             data = packed(outputs, self._store, node.path)
         except BaseException as error:  # noqa: BLE001 (it is raised in the flow's thread)
             failed = error
             self._news.put(lambda: _raise(failed))
         else:
             self._news.put(lambda: self._end(node, opened(data), after))
+
+
+def _reason(error: Exception) -> NotPortable | None:
+    """Return what says that something could not be sent, which Dask hides behind errors of its own."""
+    each: BaseException | None = error
+    while each is not None:
+        if isinstance(each, NotPortable):
+            return each
+        each = each.__cause__ or each.__context__
+    return None
 
 
 def _raise(error: BaseException) -> None:

@@ -101,7 +101,7 @@ def workflow_flow(
     persist = True if persist_result is None and options.get("retries") else persist_result
     parts = granularity == "node"
     tasks = tasks_of(flat, parts=parts, persist=persist)
-    shipped = Shipped((flat, tasks))  # in the flow, which Prefect sends along with each task run
+    shipped = Shipped((flat, tasks), workflow)  # in the flow, which Prefect sends along with each task run
     properties = _properties(workflow, parameters, root, overwrite_cache=overwrite_cache)
 
     def run(**values: Any) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def workflow_flow(
         write = get_run_logger().log
         with listening(lambda level, source, message: write(level, "[%s] %s", source, message)):
             inputs = _inputs(plan, given)
-            return Schedule(Shipped(plan), tasks, inputs, parts=parts, chunk=chunk).run() or {}
+            return Schedule(Shipped(plan, flat.workflow), tasks, inputs, parts=parts, chunk=chunk).run() or {}
 
     run.__name__ = run.__qualname__ = workflow.name
     run.__module__ = caller()

@@ -81,7 +81,7 @@ class NodeRun:
         def work(run: Run) -> Outputs:
             return nodes.run_node(self._node, self._results(), self._inputs(), run)
 
-        outputs = self._do(work, whole={self._node.path})
+        outputs = self._do(work, whole={self._node.place})
         data = self._given_on(outputs)
         if isinstance(self._node.block, Choice):
             self._ti.xcom_push("return_value", data)
@@ -121,7 +121,7 @@ class NodeRun:
     def items(self, chunk: dict[str, Any]) -> list[dict[str, Any]]:
         """Run the items of a chunk, and return what came of each; the label of the chunk tells failures."""
         alone = chunk["count"] == 1
-        place = f"{self._node.path}[{chunk['start']}]"
+        place = f"{self._node.place}[{chunk['start']}]"
         split = self._plan.mapped_tasks[self._operator.task_id]
 
         def work(run: Run) -> list[tuple[int, Outputs | Failure]]:
@@ -186,7 +186,7 @@ class NodeRun:
             items: the paths of items whose tries are the task's, and the time limit too if it has one.
             is_last: whether what fails has been tried again already.
         """
-        plan, path = self._plan, self._node.path
+        plan, place = self._plan, self._node.place
         limited = self._operator.execution_timeout is not None
         engine = named(plan.backend, **plan.options)
         run = Run(
@@ -201,7 +201,7 @@ class NodeRun:
             on_outcome=self._show,
         )
         try:
-            with placed(run, path):
+            with placed(run, place):
                 if plan.backend == "default" and not _runs_units(self._node.block):
                     return self._operator.interruptible(work, run)
                 return self._host.run(lambda: work(run))
@@ -209,7 +209,7 @@ class NodeRun:
             self._host.log(logging.INFO, f"The run ends here, as a success{f': {stop}' if str(stop) else '.'}")
             raise _skipping(self._all_tasks()) from None
         except Exception as error:
-            note_place(error, self._node.block, path)
+            note_place(error, self._node.block, place)
             error.with_traceback(_below_fairlead(error.__traceback__))
             # Airflow has noted already if it was a user who stopped the task; a worker that goes away is worth a retry.
             if isinstance(error, Cancelled) or (is_retryable(error) and not is_last):

@@ -3,12 +3,14 @@
 Every structure takes a whole number ``x`` and gives one. `structures` makes them, nested in each other; `workflow_of`
 builds the workflow of one; its ``gives`` says what comes out, or raises what its tasks raise. Each task that runs
 leaves a byte in the file that the environment variable FAIRLEAD_TEST_TICKS names, and the one that makes it as long as
-FAIRLEAD_TEST_CRASH says is cut off there. Nothing here knows engines.
+FAIRLEAD_TEST_CRASH says is cut off there: by an exception, or by a signal that kills the process FAIRLEAD_TEST_KILL.
+Nothing here knows engines.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
@@ -45,6 +47,9 @@ def tick() -> None:
         with open(path, "ab") as file:  # noqa: PTH123 (quick, and appended at once)
             file.write(b".")
             if str(file.tell()) == os.environ.get("FAIRLEAD_TEST_CRASH"):
+                if killed := os.environ.get("FAIRLEAD_TEST_KILL"):
+                    os.kill(int(killed), signal.SIGKILL)
+                    signal.pause()  # until this process, which works for that one, ends too
                 raise Crash
 
 

@@ -80,7 +80,7 @@ def put_together(node: FlatNode, results: Iterable[tuple[int, Outputs | Failure]
     mapping = node.block
     assert isinstance(mapping, MapWorkflow)
     found = [result for _, result in sorted(results, key=lambda pair: pair[0])]
-    run.failures += [(node.path, result) for result in found if isinstance(result, Failure)]
+    run.failures += [(node.place, result) for result in found if isinstance(result, Failure)]
     return mapping.put_together(found)
 
 

@@ -52,6 +52,8 @@ class FlatNode:
 
     path: str
     """The keys of the workflows that it is in and its own, with ``/`` between."""
+    place: str
+    """Where it is in a run: its path, or nothing if it is the workflow itself."""
     block: Block
     ups: tuple[tuple[str, ...], ...]
     """The nodes that it comes after, by what they end together; it is skipped if all of one of these were."""
@@ -104,6 +106,7 @@ def flatten(workflow: Workflow, *, whole: bool = False) -> Flat:
         sources = {inner: (Origin(None, target.name),) for inner, target in targets.items()}
     alone = FlatNode(
         path=workflow.name,
+        place="",
         block=workflow,
         ups=(),
         sources=sources,
@@ -154,7 +157,7 @@ def _open(
 
 
 def _node(step: Step, place: str, ups: tuple[tuple[str, ...], ...], sources: Mapping[str, Origins]) -> FlatNode:
-    return FlatNode(place, step.block, ups, sources, tuple(step.outputs), step.mapped)
+    return FlatNode(place, place, step.block, ups, sources, tuple(step.outputs), step.mapped)
 
 
 def _origins(
@@ -179,7 +182,7 @@ def gather(node: FlatNode, results: Mapping[str, Outputs], inputs: Mapping[str, 
 def run_node(node: FlatNode, results: Mapping[str, Outputs], inputs: Mapping[str, Any], run: Run) -> Outputs:
     """Run a node with the results of those before it, or skip it (see `branches.is_skipped`)."""
     values = gather(node, results, inputs)
-    return skipped(node.outputs) if values is None else run_block(node.block, values, run, node.path)
+    return skipped(node.outputs) if values is None else run_block(node.block, values, run, node.place)
 
 
 def run_items(
@@ -194,11 +197,11 @@ def run_items(
     results: list[tuple[int, Outputs | Failure]] = []
     for index, item in items.items():
         run.check()
-        result = run_item(mapping, index, item, run, node.path)
+        result = run_item(mapping, index, item, run, node.place)
         if isinstance(result, ItemFailed):
             if mapping.on_error == "fail" or (not is_last and is_retryable(result.error)):
                 raise result.error
-            run.failed(node.path, result.failure)
+            run.failed(node.place, result.failure)
             results.append((index, result.failure))
         else:
             results.append((index, result))

@@ -161,7 +161,7 @@ class Run:
     def failed(self, path: str, failure: Failure) -> None:
         """Keep the failure of an item with which the map goes on."""
         self.keep([(path, failure)])
-        _logger.warning("%s: %s", path, failure)
+        _logger.warning("%s%s", f"{path}: " if path else "", failure)
 
     def keep(self, failures: Sequence[tuple[str, Failure]]) -> None:
         """Add failures that were told of already."""
@@ -388,8 +388,8 @@ def visible(inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def note_place(error: Exception, block: Block, place: str) -> None:
-    """Say where an exception came from, once."""
-    if not getattr(error, "__fairlead_place__", None):
+    """Say where an exception came from, once; of the workflow that was run itself there is nothing to say."""
+    if place and not getattr(error, "__fairlead_place__", None):
         with contextlib.suppress(AttributeError):  # of an exception that takes no attributes
             error.__fairlead_place__ = place  # type: ignore[attr-defined]
         error.add_note(f"In {block.kind} '{place}'.")

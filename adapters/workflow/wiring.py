@@ -203,8 +203,10 @@ class _Wirer:
         while block not in path:
             path.append(block)
             block = next(up for up in self.after[id(block)] if id(up) in left)
-        circle = [self.key[id(each)] for each in path[path.index(block) :]]
-        return [*reversed(circle), circle[-1]]
+        circle = path[path.index(block) :][::-1]
+        start = circle.index(min(circle, key=lambda each: self.place[id(each)]))
+        names = [self.key[id(each)] for each in (*circle[start:], *circle[:start])]
+        return [*names, names[0]]
 
     def _step(self, block: Block, ups: Sequence[Step], number: Mapping[int, int]) -> Step:
         available = self._available(block, ups, number)
@@ -519,7 +521,8 @@ def problems_in(workflow: Workflow, path: str = "", *, with_parameters: bool = T
                 parameter_values(step.block, targets, found)
             problems += [_placed(problem, path) for problem in found]
         elif isinstance(step.block, Workflow):
-            problems += problems_in(step.block, f"{path}{step.key}/", with_parameters=with_parameters)
+            place = f"{path}/{step.key}" if path else step.key
+            problems += problems_in(step.block, place, with_parameters=with_parameters)
     return problems
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from fairlead.adapters.errors import InputInvalid
+from fairlead.adapters.workflow.masking import masked
 from fairlead.adapters.workflow.pipeline import Config, Settings
-from fairlead.adapters.workflow.pipeline.configuration import masked
 from fairlead.adapters.workflow.pipeline.logging import ConsoleHandler, PipelineLogging, merged
 
 FORMS = {

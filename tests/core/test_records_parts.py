@@ -16,10 +16,10 @@ import pytest
 from fairlead.adapters.workflow import IfThenElse, LoopWorkflow, MapWorkflow, MergeTask, Workflow, as_task
 from fairlead.adapters.workflow.glimpses import glimpse
 from fairlead.adapters.workflow.graph import Graph
+from fairlead.adapters.workflow.masking import Mask, masked, secrets_in
 from fairlead.adapters.workflow.records.graphs import document_of, graph_from
 from fairlead.adapters.workflow.records.ledger import Ledger
 from fairlead.adapters.workflow.records.liveness import Process, is_dead, this_process
-from fairlead.adapters.workflow.records.masking import Mask, secrets_in
 from fairlead.adapters.workflow.running import Event
 
 
@@ -103,6 +103,26 @@ def test_secrets_are_found_at_every_depth():
 
 def test_a_mask_hides_the_longest_secret_first():
     assert Mask({"abcd", "abcdef"}).text("xabcdefx abcd") == "x******x ******"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["password", "db_passwd", "API-Key", "apiKey", "access_token", "tokens", "client_secret", "secret_key", "auth"],
+)
+def test_what_is_called_like_a_secret_is_hidden_wherever_it_is_shown(name):
+    assert masked({"service": {name: "abc", "port": 80}}) == {"service": {name: "******", "port": 80}}
+    assert Mask(()).data({name: {"deep": ["abc", 1]}}) == {name: {"deep": ["******", "******"]}}
+    assert Mask(()).arguments([f"--{name}", "abc", "--port", "80"]) == [f"--{name}", "******", "--port", "80"]
+
+
+@pytest.mark.parametrize("name", ["author", "tokens_per_second", "path", "key", "username"])
+def test_what_only_sounds_like_a_secret_is_shown(name):
+    assert masked({name: "abc"}) == {name: "abc"}
+
+
+@pytest.mark.parametrize("url", ["postgresql://me:pa/ss@host/x", "https://me:pa:ss@host"])
+def test_a_password_in_a_url_is_hidden_whatever_is_in_it(url):
+    assert Mask(()).text(f"cannot reach {url}").startswith(f"cannot reach {url.partition(':pa')[0]}:******@host")
 
 
 def graph() -> Graph:

@@ -85,7 +85,7 @@ def test_results_are_put_together_in_the_order_of_the_items_and_failures_are_the
 
     outputs = put_together(collecting, [(2, {"sum": 2}), (1, failure), (0, {"sum": 0})], run)
     assert outputs == {"sum": [0, failure, 2]}
-    assert run.failures == [("sums", failure)]
+    assert run.failures == [("", failure)]  # of the map that is run itself
 
 
 def test_a_map_that_does_more_than_run_its_items_stays_whole():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from fairlead.adapters.workflow import (
     MapWorkflow,
     MergeTask,
     Parameter,
-    Result,
     Workflow,
     as_task,
     as_workflow,
@@ -27,39 +26,9 @@ from fairlead.adapters.workflow import (
     run,
 )
 from fairlead.adapters.workflow.running import Event
+from tests.engines import OTHERS, Engine
 
-Engine = Callable[..., Result]
-
-
-@pytest.fixture(scope="module")
-def dask_cluster() -> Iterator[str]:
-    """A Dask cluster of two workers, and the address of its scheduler."""
-    distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
-        yield cluster.scheduler_address
-
-
-OTHERS = ["parallel", *(pytest.param(name, marks=pytest.mark.slow) for name in ("slurm", "dask"))]
 in_other_processes = pytest.mark.parametrize("engine", OTHERS, indirect=True)
-
-
-@pytest.fixture(params=["default", *OTHERS])
-def engine(request: pytest.FixtureRequest) -> Engine:
-    """Run a workflow in one of the engines: ``engine(workflow, inputs, …)``."""
-    options: dict[str, Any] = {}
-    if request.param == "parallel":
-        options = {"workers": 2}
-    elif request.param == "slurm":
-        cluster = request.getfixturevalue("slurm")
-        options = {"folder": cluster.folder, "poll": 0.3, "max_jobs": 2}
-    elif request.param == "dask":
-        options = {"address": request.getfixturevalue("dask_cluster")}
-
-    def run_there(workflow: Workflow, inputs: Mapping[str, Any] | None = None, **arguments: Any) -> Result:
-        return run(workflow, inputs, backend=request.param, options=options, **arguments)
-
-    run_there.name = request.param  # type: ignore[attr-defined]
-    return run_there
 
 
 class TwoArguments(Exception):

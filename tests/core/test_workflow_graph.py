@@ -410,7 +410,7 @@ def test_a_circle_is_shown():
     workflow.start()
     one, two, three = Add(name="one"), Add(name="two"), Add(name="three")
     one | two | three | one
-    with pytest.raises(WorkflowInvalid, match=r"'w': its blocks are joined in a circle: two \| three \| one \| two"):
+    with pytest.raises(WorkflowInvalid, match=r"'w': its blocks are joined in a circle: one \| two \| three \| one"):
         workflow.stop()
     assert current_workflow() is None
 
@@ -499,7 +499,7 @@ def test_all_problems_are_told_at_once_at_all_depths():
     assert [problem.where for problem in caught.value.problems] == [
         "task 'transform', input 'raw'",
         "workflow 'workflow', output 'data'",
-        "inner/deep/: task 'transform', input 'raw'",
+        "inner/deep: task 'transform', input 'raw'",
         "task 'load', input 'data'",
     ]
 

@@ -336,10 +336,13 @@ def test_implicit_return():
 def test_a_dict_is_always_taken_as_the_outputs():
     @as_task
     def Config() -> {"config": dict}:
-        return {"a": 1}
+        return {"a": 1, "b": 2, "c": 3}
 
-    with pytest.raises(ResultInvalid, match=r"task 'config', output 'config': .*return \{'config': the dict\}"):
+    with pytest.raises(
+        ResultInvalid, match=r"task 'config', output 'config': .*return \{'config': the dict\}"
+    ) as caught:
         Config()()
+    assert len(caught.value.problems) == 1
 
 
 def test_what_is_missing_and_what_is_too_much_is_told_at_once():

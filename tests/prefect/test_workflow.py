@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("prefect")
 
-from fairlead.adapters.errors import InputInvalid
+from fairlead.adapters.errors import InputInvalid, NotPortable
 from fairlead.adapters.workflow import (
     IfThenElse,
     IterativeWorkflow,
@@ -19,6 +19,7 @@ from fairlead.adapters.workflow import (
     MapWorkflow,
     MergeTask,
     Skipped,
+    Workflow,
     as_task,
     as_workflow,
     exit_pipeline,
@@ -256,6 +257,19 @@ def test_every_task_runner_gives_the_same(runner, by_value):
 def test_an_exception_of_any_class_arrives_from_every_task_runner(runner, by_value):
     with pytest.raises(TwoArguments, match="this and that"):
         workflow_flow(refusing(), task_runner=runners()[runner]())(word="this")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runner", ["processes", "dask"])
+def test_a_bound_value_that_cannot_reach_a_task_runner_is_named(runner, by_value):
+    @as_task
+    def hold(word: str, lock: object) -> {"word": str}:
+        return word
+
+    with Workflow(name="holding") as holding:
+        hold(lock=threading.Lock())
+    with pytest.raises(NotPortable, match=r"task 'hold', bound input 'lock': a value of type _thread.lock"):
+        workflow_flow(holding, task_runner=runners()[runner]())(word="this")
 
 
 def test_independent_branches_run_at_once():

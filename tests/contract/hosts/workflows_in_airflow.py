@@ -1,7 +1,8 @@
 """Run workflows as the groups of one Airflow DAG run, with `dag.test()`: python workflows_in_airflow.py JOBS RESULTS.
 
-A job names one of `workflows.WORKFLOWS`, its ``inputs``, ``parameters``, ``cache`` and ``chunk``. Its result has the
-``outputs`` as packed data, the task whose ``error`` ended it, and the ``entries`` of the cache.
+A job names one of `workflows.WORKFLOWS`, its ``inputs``, ``parameters``, ``cache`` and ``cut``, which are the arguments
+that say what a task is. Its result has the ``outputs`` as packed data, the task whose ``error`` ended it, and the
+``entries`` of the cache.
 """
 
 import json
@@ -30,7 +31,7 @@ with DAG("workflows", schedule=None) as dag:
             inputs=job["inputs"],
             parameters=job["parameters"],
             cache=job["cache"],
-            chunk=job["chunk"],
+            **job["cut"],
         )
         for number, job in enumerate(JOBS)
     ]

@@ -1,11 +1,13 @@
 """Run workflows as Prefect flows, on an ephemeral server: python workflows_in_prefect.py JOBS RESULTS.
 
-A job names one of `workflows.WORKFLOWS`, its ``inputs``, ``parameters``, ``cache`` and ``chunk``. Its result has the
-``outputs`` as packed data, the ``error``, and the ``entries`` of the cache.
+A job names one of `workflows.WORKFLOWS`, its ``inputs``, ``parameters``, ``cache`` and ``cut``, which are the arguments
+that say what a task is. Its result has the ``outputs`` as packed data, the ``error``, and the
+``entries`` of the cache.
 """
 
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -22,7 +24,7 @@ def result_of(job):
     outputs, error = None, None
     try:
         flow = workflow_flow(
-            WORKFLOWS[job["workflow"]].make(), parameters=job["parameters"], cache=job["cache"], chunk=job["chunk"]
+            WORKFLOWS[job["workflow"]].make(), parameters=job["parameters"], cache=job["cache"], **job["cut"]
         )
         outputs = values.pack(dict(workflow_outputs(flow(**job["inputs"]), job["cache"]))).data
     except Exception as raised:  # noqa: BLE001 (whatever it is, it is compared)
@@ -32,4 +34,5 @@ def result_of(job):
 
 if __name__ == "__main__":
     jobs = json.loads(Path(sys.argv[1]).read_text())
-    Path(sys.argv[2]).write_text(json.dumps([result_of(job) for job in jobs]))
+    with ThreadPoolExecutor(4) as pool:  # a flow takes a second to end
+        Path(sys.argv[2]).write_text(json.dumps(list(pool.map(result_of, jobs))))

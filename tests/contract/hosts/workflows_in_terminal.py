@@ -1,6 +1,6 @@
 """Run workflows in this process: python workflows_in_terminal.py JOBS RESULTS.
 
-A job names one of `workflows.WORKFLOWS`, its ``inputs``, ``parameters``, ``cache`` and ``chunk``. Its result has the
+A job names one of `workflows.WORKFLOWS`, its ``inputs``, ``parameters``, ``cache`` and ``backend``. Its result has the
 ``outputs`` as packed data, the ``error``, and the ``entries`` of the cache.
 """
 
@@ -22,7 +22,7 @@ def result_of(job):
     outputs, error = None, None
     try:
         made = WORKFLOWS[job["workflow"]].make()
-        result = run(made, job["inputs"], parameters=job["parameters"], cache=job["cache"])
+        result = run(made, job["inputs"], parameters=job["parameters"], cache=job["cache"], backend=job["backend"])
         outputs = values.pack(dict(result.outputs)).data
     except Exception as raised:  # noqa: BLE001 (whatever it is, it is compared)
         error = f"{type(raised).__name__}: {raised}"

@@ -26,7 +26,7 @@ class DisplayConfig(Command):
         """Print it; there is no task."""
         import yaml
 
-        from fairlead.adapters.workflow.pipeline.configuration import masked
+        from fairlead.adapters.workflow.masking import masked
         from fairlead.adapters.workflow.pipeline.logging import DEFAULT_LOGGING
         from fairlead.adapters.workflow.pipeline.scope import current
 

@@ -1,7 +1,8 @@
-"""What must not get into a record: passwords of databases, and whatever a configuration keeps under ``secrets``.
+"""What must not be shown or recorded: passwords, and whatever a configuration keeps under ``secrets``.
 
-Known secrets and passwords in URLs are replaced wherever a text has them; the value of an option, an input or a key
-that is called like a secret is, whatever it is. A secret that was computed from others is not recognised.
+`masked` goes by names and forms: what a key calls a secret, all below ``secrets``, passwords in URLs and in the roles
+of databases. A `Mask` hides known secrets besides, wherever a text has them. A secret that was computed from others is
+not recognised.
 """
 
 from __future__ import annotations
@@ -15,8 +16,47 @@ from fairlead.adapters.workflow.glimpses import glimpse
 MASK = "******"
 _SHORTEST = 4
 """Shorter secrets are not looked for in texts: they would be found everywhere."""
-_SECRET_NAME = re.compile(r"(?i)(?:^|[-_.])(?:password|passwd|pwd|secret|token|credentials?|api[-_]?key|auth)s?$")
-_URL_PASSWORD = re.compile(r"(?<=://)([^/\s:@]*):[^/\s@]+@")
+_SECRET_NAME = re.compile(
+    r"(?i)secret|passw|passphrase|credential|api[-_]?key|(?:access|private)[-_]?key|(?:^|[-_.])(?:pwd|auth)s?$|tokens?$"
+)
+_URL_PASSWORD = re.compile(r"(\w+://[^:/@\s]*):[^@\s]+@")
+_ROLES = ("admin", "user")
+_ROLE = re.compile(r"^([^:/@\s]+):(.+)$")
+
+
+def is_secret_name(name: str) -> bool:
+    """Tell whether what goes by a name is a secret."""
+    return _SECRET_NAME.search(name) is not None
+
+
+def masked(values: Any, *, inside: str = "") -> Any:
+    """Return a copy of data in which nothing is secret any more by its name or form.
+
+    Masked is all below a key that is called like a secret, such as ``secrets`` and ``api_key``, and passwords in the
+    roles of databases and in URLs.
+    """
+    if is_secret_name(inside):
+        return _hidden(values)
+    if isinstance(values, Mapping):
+        return {key: masked(value, inside=str(key)) for key, value in values.items()}
+    if isinstance(values, list | tuple):
+        return [masked(value, inside=inside) for value in values]
+    if isinstance(values, str):
+        role = _ROLE.match(values) if inside in _ROLES else None
+        return f"{role[1]}:{MASK}" if role else _without_password(values)
+    return values
+
+
+def _hidden(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _hidden(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_hidden(each) for each in value]
+    return None if value is None else MASK
+
+
+def _without_password(text: str) -> str:
+    return _URL_PASSWORD.sub(rf"\1:{MASK}@", text) if "://" in text else text
 
 
 class Mask:
@@ -30,7 +70,7 @@ class Mask:
 
     def text(self, text: str) -> str:
         """Return a text without secrets, and without characters that databases refuse."""
-        text = _URL_PASSWORD.sub(rf"\1:{MASK}@", text) if "://" in text else text
+        text = _without_password(text)
         if self._pattern is not None:
             text = self._pattern.sub(MASK, text)
         if "\0" in text:
@@ -39,15 +79,15 @@ class Mask:
 
     def data(self, value: Any) -> Any:
         """Return JSON data without secrets."""
+        return self._replaced(masked(value))
+
+    def _replaced(self, value: Any) -> Any:
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, Mapping):
-            return {
-                self.text(str(name)): MASK if _is_secret(str(name), item) else self.data(item)
-                for name, item in value.items()
-            }
-        if isinstance(value, list | tuple):
-            return [self.data(item) for item in value]
+            return {self.text(str(name)): self._replaced(item) for name, item in value.items()}
+        if isinstance(value, list):
+            return [self._replaced(item) for item in value]
         return MASK if type(value) in {int, float} and str(value) in self._all else value
 
     def arguments(self, arguments: Sequence[str]) -> list[str]:
@@ -57,18 +97,15 @@ class Mask:
         for argument in arguments:
             name, equals, _ = argument.partition("=")
             is_option = argument.startswith("-")
+            is_secret = is_option and is_secret_name(name.lstrip("-"))
             if follows and not is_option:
                 shown.append(MASK)
-            elif is_option and equals and _SECRET_NAME.search(name.lstrip("-")):
+            elif is_secret and equals:
                 shown.append(f"{name}={MASK}")
             else:
                 shown.append(self.text(argument))
-            follows = is_option and not equals and bool(_SECRET_NAME.search(name.lstrip("-")))
+            follows = is_secret and not equals
         return shown
-
-
-def _is_secret(name: str, value: Any) -> bool:
-    return isinstance(value, str | int | float) and _SECRET_NAME.search(name) is not None
 
 
 def secrets_in(configuration: Mapping[str, Any]) -> set[str]:
@@ -90,27 +127,9 @@ def secrets_in(configuration: Mapping[str, Any]) -> set[str]:
 
 
 def shown_configuration(configuration: Mapping[str, Any], mask: Mask) -> dict[str, Any]:
-    """Return a configuration as it is recorded: as JSON data, with secrets masked and without databases' accounts."""
-    shown: dict[str, Any] = {}
-    for name, section in configuration.items():
-        if name == "secrets":
-            shown[name] = _masked(section)
-        elif name == "databases" and isinstance(section, Mapping):
-            shown[name] = {
-                str(label): {key: value for key, value in login.items() if key not in {"user", "admin"}}
-                for label, login in section.items()
-                if isinstance(login, Mapping)
-            }
-        else:
-            shown[str(name)] = _plain(section)
-    masked: dict[str, Any] = mask.data(shown)
-    return masked
-
-
-def _masked(section: Any) -> Any:
-    if isinstance(section, Mapping):
-        return {str(name): _masked(value) for name, value in section.items()}
-    return [_masked(item) for item in section] if isinstance(section, list | tuple) else MASK
+    """Return a configuration as it is recorded: as JSON data, without secrets."""
+    shown: dict[str, Any] = mask.data(_plain(configuration))
+    return shown
 
 
 def _plain(value: Any) -> Any:

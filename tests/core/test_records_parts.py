@@ -16,10 +16,12 @@ import pytest
 from fairlead.adapters.workflow import IfThenElse, LoopWorkflow, MapWorkflow, MergeTask, Workflow, as_task
 from fairlead.adapters.workflow.glimpses import glimpse
 from fairlead.adapters.workflow.graph import Graph
+from fairlead.adapters.workflow.masking import Mask, secrets_in, shown_configuration
+from fairlead.adapters.workflow.pipeline.configuration import Config
+from fairlead.adapters.workflow.pipeline.settings_modules import Settings
 from fairlead.adapters.workflow.records.graphs import document_of, graph_from
 from fairlead.adapters.workflow.records.ledger import Ledger
 from fairlead.adapters.workflow.records.liveness import Process, is_dead, this_process
-from fairlead.adapters.workflow.records.masking import Mask, secrets_in
 from fairlead.adapters.workflow.running import Event
 
 
@@ -103,6 +105,40 @@ def test_secrets_are_found_at_every_depth():
 
 def test_a_mask_hides_the_longest_secret_first():
     assert Mask({"abcd", "abcdef"}).text("xabcdefx abcd") == "x******x ******"
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ({"aws": {"aws_secret_access_key": "k3y"}}, {"aws": {"aws_secret_access_key": "******"}}),
+        ({"tokens": ["k3y", "k4y"]}, {"tokens": "******"}),
+        (
+            {"credentials": {"key": "k3y", "deep": {"more": ["k4y"]}}},
+            {"credentials": {"key": "******", "deep": {"more": "******"}}},
+        ),
+        ({"service": [{"dbPassword": 12, "user": "me"}]}, {"service": [{"dbPassword": "******", "user": "me"}]}),
+        ({"headers": {"Authorization": "Bearer k3y"}}, {"headers": {"Authorization": "******"}}),
+        ({"author": "me", "keys": ["a"], "password": None}, {"author": "me", "keys": ["a"], "password": None}),
+    ],
+)
+def test_all_below_a_name_of_a_secret_is_masked_in_records_and_where_it_is_shown(given, shown):
+    assert shown_configuration(given, Mask()) == Mask().data(given) == shown
+    assert repr(Config(given)) == f"<Config without a file: {Mask().data(dict(Config(given)))}>"
+    assert "k3y" not in repr(Config(given)) + repr(Settings({"GIVEN": given}))
+
+
+def test_all_values_of_an_option_that_is_called_like_a_secret_are_masked():
+    line = ["go", "--tokens", "one1", "two2", "--n", "3", "api_key=four", "--api-key=five"]
+    assert Mask().arguments(line) == [
+        "go",
+        "--tokens",
+        "******",
+        "******",
+        "--n",
+        "3",
+        "api_key=******",
+        "--api-key=******",
+    ]
 
 
 def graph() -> Graph:

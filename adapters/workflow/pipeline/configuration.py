@@ -9,27 +9,21 @@ from __future__ import annotations
 
 import copy
 import os
-import re
 from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
 from fairlead.adapters.errors import InputInvalid, Problem
+from fairlead.adapters.workflow.masking import Mask, secrets_in
 from fairlead.adapters.workflow.pipeline.logging import DEFAULT_LOGGING
 
 VARIABLE = "OUTFLOW_CONFIG_PATH"
 SUFFIXES = ("json", "yml", "yaml", "toml")
-MASK = "******"
 DEFAULTS: Mapping[str, Any] = {
     "logging": DEFAULT_LOGGING,
     "databases": {"default": {"dialect": "sqlite", "path": "outflow.db"}},
 }
 """What holds where the file says nothing; a section of the file replaces all of its default."""
-
-_SECRET = re.compile(r"secret|passw|token|api_?key|credential", re.IGNORECASE)
-_ROLES = ("admin", "user")
-_ROLE = re.compile(r"^([^:/@\s]+):(.+)$")
-_URL = re.compile(r"(\w+://[^:/@\s]*):[^@\s]+@")
 
 
 class NotConfigured(InputInvalid, AttributeError, KeyError):
@@ -110,36 +104,12 @@ class Config(MutableMapping[str, Any]):
 
     def __repr__(self) -> str:
         """Show what it says, without what is secret."""
-        return f"<Config {str(self.path) if self.path else 'without a file'}: {masked(self._values)}>"
+        shown = Mask(secrets_in(self._values)).data(self._values)
+        return f"<Config {str(self.path) if self.path else 'without a file'}: {shown}>"
 
 
 def _restored(values: dict[str, Any], path: Path | None) -> Config:
     return Config(values, path=path)
-
-
-def masked(values: Any, *, inside: str = "") -> Any:
-    """Return a copy of configuration data in which nothing is secret any more.
-
-    Masked is all below ``secrets``, what a key calls a secret, password, token, API key or credential, and passwords in
-    the roles of databases and in URLs.
-    """
-    if isinstance(values, Mapping):
-        return {key: masked(value, inside=str(key)) for key, value in values.items()} if inside != "secrets" else {
-            key: _hidden(value) for key, value in values.items()
-        }  # fmt: skip
-    if _SECRET.search(inside) and values is not None:
-        return _hidden(values)
-    if isinstance(values, list | tuple):
-        return [masked(value, inside=inside) for value in values]
-    if isinstance(values, str):
-        if inside in _ROLES and (role := _ROLE.match(values)):
-            return f"{role[1]}:{MASK}"
-        return _URL.sub(rf"\1:{MASK}@", values)
-    return values
-
-
-def _hidden(value: Any) -> Any:
-    return {key: _hidden(each) for key, each in value.items()} if isinstance(value, Mapping) else MASK
 
 
 # Files

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fairlead.adapters.workflow.failures import Failure
     from fairlead.adapters.workflow.graph import Graph, Node
-    from fairlead.adapters.workflow.records.masking import Mask
+    from fairlead.adapters.workflow.masking import Mask
     from fairlead.adapters.workflow.running import Event
 
 _PART = re.compile(r"(.*)\[\d+\]", re.DOTALL)

@@ -27,12 +27,12 @@ from fairlead.adapters.errors import FairleadError
 from fairlead.adapters.workflow.block import Block as WorkflowBlock
 from fairlead.adapters.workflow.exceptions import ExitPipeline
 from fairlead.adapters.workflow.failures import Failure, failure_of
+from fairlead.adapters.workflow.masking import Mask, secrets_in, shown_configuration
 from fairlead.adapters.workflow.records.databases import Database, Databases, missing
 from fairlead.adapters.workflow.records.exceptions import MigrationsMissing
 from fairlead.adapters.workflow.records.graphs import document_of
 from fairlead.adapters.workflow.records.ledger import Changes, Ledger, Row
 from fairlead.adapters.workflow.records.liveness import this_process
-from fairlead.adapters.workflow.records.masking import Mask, secrets_in, shown_configuration
 from fairlead.adapters.workflow.records.tables import REVISION, Block, Configuration, Edge, Run, RuntimeException, now
 from fairlead.adapters.workflow.workflow import Workflow
 

@@ -1,7 +1,7 @@
-"""What must not get into a record: passwords of databases, and whatever a configuration keeps under ``secrets``.
+"""What must not be shown or recorded: passwords of databases, and whatever a configuration keeps under ``secrets``.
 
 Known secrets and passwords in URLs are replaced wherever a text has them; the value of an option, an input or a key
-that is called like a secret is, whatever it is. A secret that was computed from others is not recognised.
+that is called like a secret is, with all that is in it. A secret that was computed from others is not recognised.
 """
 
 from __future__ import annotations
@@ -15,14 +15,20 @@ from fairlead.adapters.workflow.glimpses import glimpse
 MASK = "******"
 _SHORTEST = 4
 """Shorter secrets are not looked for in texts: they would be found everywhere."""
-_SECRET_NAME = re.compile(r"(?i)(?:^|[-_.])(?:password|passwd|pwd|secret|token|credentials?|api[-_]?key|auth)s?$")
-_URL_PASSWORD = re.compile(r"(?<=://)([^/\s:@]*):[^/\s@]+@")
+_SECRET_NAME = re.compile(
+    r"secret|passw|passphrase|pwd|token|credential|authori[sz]ation|(?<![a-z])auth(?![a-z])"
+    r"|(?:api|access|account|private|signing|encryption)[-_. ]?key",
+    re.IGNORECASE,
+)
+_ROLES = ("admin", "user")
+_ROLE = re.compile(r"([^:]*):(.+)", re.DOTALL)
+_URL_PASSWORD = re.compile(r"(?<=://)([^/\s:@]*):[^\s@]+@")
 
 
 class Mask:
-    """Hides a set of secrets."""
+    """Hides a set of secrets, and all that is called like one."""
 
-    def __init__(self, secrets: Iterable[str]) -> None:
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
         """Take the secrets."""
         self._all = set(secrets)
         found = sorted({secret for secret in self._all if len(secret) >= _SHORTEST}, key=len, reverse=True)
@@ -38,14 +44,14 @@ class Mask:
         return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
     def data(self, value: Any) -> Any:
-        """Return JSON data without secrets."""
+        """Return data without secrets: a copy whose lists and mappings are those of JSON.
+
+        Masked is all below a name that is called like a secret, whatever it is; of it, only the names are left.
+        """
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, Mapping):
-            return {
-                self.text(str(name)): MASK if _is_secret(str(name), item) else self.data(item)
-                for name, item in value.items()
-            }
+            return {self.text(str(name)): self._named(str(name), item) for name, item in value.items()}
         if isinstance(value, list | tuple):
             return [self.data(item) for item in value]
         return MASK if type(value) in {int, float} and str(value) in self._all else value
@@ -57,18 +63,26 @@ class Mask:
         for argument in arguments:
             name, equals, _ = argument.partition("=")
             is_option = argument.startswith("-")
+            is_secret = _SECRET_NAME.search(name) is not None
             if follows and not is_option:
-                shown.append(MASK)
-            elif is_option and equals and _SECRET_NAME.search(name.lstrip("-")):
-                shown.append(f"{name}={MASK}")
-            else:
-                shown.append(self.text(argument))
-            follows = is_option and not equals and bool(_SECRET_NAME.search(name.lstrip("-")))
+                shown.append(MASK)  # and what follows it: an option may take several values
+                continue
+            shown.append(f"{name}={MASK}" if equals and is_secret else self.text(argument))
+            follows = is_option and not equals and is_secret
         return shown
 
+    def _named(self, name: str, value: Any) -> Any:
+        if _SECRET_NAME.search(name):
+            return _hidden(value)
+        if name in _ROLES and isinstance(value, str) and (role := _ROLE.fullmatch(value)):
+            return f"{self.text(role[1])}:{MASK}"
+        return self.data(value)
 
-def _is_secret(name: str, value: Any) -> bool:
-    return isinstance(value, str | int | float) and _SECRET_NAME.search(name) is not None
+
+def _hidden(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _hidden(item) for name, item in value.items()}
+    return value if value is None else MASK
 
 
 def secrets_in(configuration: Mapping[str, Any]) -> set[str]:
@@ -91,26 +105,16 @@ def secrets_in(configuration: Mapping[str, Any]) -> set[str]:
 
 def shown_configuration(configuration: Mapping[str, Any], mask: Mask) -> dict[str, Any]:
     """Return a configuration as it is recorded: as JSON data, with secrets masked and without databases' accounts."""
-    shown: dict[str, Any] = {}
-    for name, section in configuration.items():
-        if name == "secrets":
-            shown[name] = _masked(section)
-        elif name == "databases" and isinstance(section, Mapping):
-            shown[name] = {
-                str(label): {key: value for key, value in login.items() if key not in {"user", "admin"}}
-                for label, login in section.items()
-                if isinstance(login, Mapping)
-            }
-        else:
-            shown[str(name)] = _plain(section)
+    shown: dict[str, Any] = {str(name): _plain(section) for name, section in configuration.items()}
+    databases = shown.get("databases")
+    if isinstance(databases, dict):
+        shown["databases"] = {
+            label: {key: value for key, value in login.items() if key not in _ROLES}
+            for label, login in databases.items()
+            if isinstance(login, dict)
+        }
     masked: dict[str, Any] = mask.data(shown)
     return masked
-
-
-def _masked(section: Any) -> Any:
-    if isinstance(section, Mapping):
-        return {str(name): _masked(value) for name, value in section.items()}
-    return [_masked(item) for item in section] if isinstance(section, list | tuple) else MASK
 
 
 def _plain(value: Any) -> Any:

@@ -259,6 +259,27 @@ def test_a_command_can_be_the_root(go):
 # Arguments
 
 
+@pytest.mark.parametrize(
+    "argv", [["-l", "5"], ["-l5"], ["--length", "5"], ["-l", "5", "-ll", "DEBUG"], ["-ll=DEBUG", "-l=5"]]
+)
+def test_a_command_may_have_an_option_that_one_of_every_command_begins_with(root, go, argv):
+    @root.subcommand(db_untracked=True)
+    @argument("-l", "--length", type=int)
+    def measure(length) -> {"length": int}:
+        return length
+
+    assert go("measure", *argv).result == [{"length": 5}]
+
+
+def test_the_beginning_of_an_option_is_no_option(root, go, capsys):
+    @root.subcommand(db_untracked=True)
+    def measure() -> {"length": int}:
+        return 1
+
+    assert go("measure", "-l", "DEBUG").code == 2
+    assert "unrecognized arguments: -l DEBUG" in capsys.readouterr().err
+
+
 @pytest.fixture
 def shows(root):
     """A command that keeps what the context was."""

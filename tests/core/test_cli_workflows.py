@@ -275,12 +275,11 @@ def test_inputs_may_come_from_a_file_and_single_ones_win(fairlead, study):
         (("--input", "count=many"), "'many' is not JSON. For a text, write 'count=\"many\"'."),
         (("--inputs", "[1]"), '--inputs: it is no object. Write e.g. {"count": 3}.'),
         (("--inputs", "{"), "--inputs: it cannot be read: "),
-        (("--parameters", "study.py"), "--parameters study.py: it cannot be read: "),
-        (("--parameters", "list.yml"), "it does not hold an object for each task."),
+        (("--parameters", "flat.yml"), "it does not hold an object for each task."),
     ],
 )
 def test_a_command_line_that_is_wrong_is_told_in_a_line(fairlead, study, arguments, said):
-    (study / "list.yml").write_text("[1, 2]\n")
+    (study / "flat.yml").write_text("factor: 3\n")
     done = fairlead("workflow", "run", "study", *arguments)
     assert done.returncode == 2
     assert said in done.stderr
@@ -291,10 +290,13 @@ def test_a_command_line_that_is_wrong_is_told_in_a_line(fairlead, study, argumen
     [
         (("--input", 'count="x"'), "workflow 'study', input 'count'\n  found     'x' is a str\n  expected  int"),
         (("--input", "cuont=3"), "workflow 'study', 'cuont'\n  found     is no input of it\n  expected  one of: count"),
+        (("--parameters", "study.py"), "study.py\n  found     its name ends with '.py'"),
+        (("--parameters", "list.yml"), "list.yml\n  found     is a list\n  expected  names with values"),
         (("--backend", "nope"), "backend\n  found     'nope' is unknown"),
     ],
 )
 def test_what_does_not_fit_is_told_and_nothing_runs(fairlead, study, arguments, said):
+    (study / "list.yml").write_text("[1, 2]\n")
     done = fairlead("workflow", "run", "study", *arguments)
     assert done.returncode == 3
     assert said in done.stderr
@@ -307,9 +309,11 @@ def test_what_does_not_fit_is_told_and_nothing_runs(fairlead, study, arguments, 
         ("p.json", '{"scale": {"factor": 3}}'),
         ("p.yml", "parameters:\n  scale:\n    factor: 3\n"),
         ("p.toml", "[scale]\nfactor = 3\n"),
+        ("p.yaml", "parameters: !include scale.json\n"),
     ],
 )
 def test_parameters_come_from_a_file_of_their_own_or_a_configuration(fairlead, study, name, text):
+    (study / "scale.json").write_text('{"scale": {"factor": 3}}')
     (study / name).write_text(text)
     done = fairlead("workflow", "run", "study:scaled", "--parameters", name, "--json")
     assert json.loads(done.stdout)["outputs"] == {"scaled": 30}

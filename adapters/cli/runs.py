@@ -25,8 +25,8 @@ _STATES = ("running", "success", "failed", "dead")
 _database = click.option(
     "--database",
     metavar="URL",
-    help="Where runs are recorded, e.g. sqlite:///outflow.db.  [default: that of the pipeline in this folder, or "
-    f"${VARIABLE}, or sqlite:///outflow.db]",
+    help="Where runs are recorded, e.g. sqlite:///outflow.db.  [default: that of the pipeline in this folder or "
+    f"of $OUTFLOW_CONFIG_PATH, or ${VARIABLE}, or sqlite:///outflow.db]",
 )
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -105,11 +105,23 @@ def _opened(url: str | None) -> Databases:
         from fairlead.adapters.workflow.records.databases import Databases
     except ModuleNotFoundError as error:
         raise click.UsageError(f"{error.name} is not installed: pip install 'fairlead[db]'") from None
-    if url is None and any(Path(f"config.{suffix}").is_file() for suffix in ("json", "yml", "yaml", "toml")):
-        from fairlead.adapters.workflow.pipeline.configuration import Config
-
-        return Databases(Config.load(None, Path()))
+    if url is None and (found := _of_pipeline(Path.cwd())):
+        return found
     return Databases.at(url or os.environ.get(VARIABLE) or "sqlite:///outflow.db")
+
+
+def _of_pipeline(folder: Path) -> Databases | None:
+    """Return the database of the pipeline in a folder, as its own commands open it, if a configuration is found."""
+    from fairlead.adapters.workflow.pipeline import plugins
+    from fairlead.adapters.workflow.pipeline.configuration import Config
+    from fairlead.adapters.workflow.pipeline.scope import databases_of
+    from fairlead.adapters.workflow.pipeline.settings_modules import Settings
+
+    config = Config.load(None, folder)
+    if config.path is None:
+        return None
+    plugins.add_to_path(plugins.folders(folder))  # its settings may import what is there
+    return databases_of(config, Settings.load(None, folder, {}))
 
 
 def _print(content: RenderableType) -> None:

@@ -51,7 +51,8 @@ def graph(
     """Draw the workflow SUBJECT: what is in it, in which order, and what goes from where to where.
 
     SUBJECT is module:attribute or file.py:attribute, and names a workflow, a function under @as_workflow that takes no
-    arguments, or a command's class; the attribute may be left out if there is only one. Nothing is run.
+    arguments, or a command's class; the attribute may be left out if there is only one. Nothing is run. A command sets
+    up its tasks with the defaults of its arguments; one with required arguments needs its pipeline.
     """
     with exits.exiting(as_json=False):
         from fairlead.adapters.cli.subjects import workflow_of

@@ -16,6 +16,7 @@ from .conftest import FAIRLEAD, LIMIT, on_a_terminal
 STUDY = """
     import logging
     from fairlead.adapters.workflow import MapWorkflow, Parameter, Task, Workflow, as_task, as_workflow, exit_pipeline
+    from fairlead.adapters.workflow import commands, pipeline
 
     @as_task
     def Numbers(count: int = 4) -> {"numbers": list[int]}:
@@ -87,11 +88,24 @@ STUDY = """
     def broken():
         Numbers() | undefined
 
-    class Command:
+    class Command(commands.Command):
         name = "commanded"
 
         def setup_tasks(self):
             Numbers() | each()
+
+    class Counted(commands.Command):
+        on_before = staticmethod(lambda args: setattr(args, "count", 2 * args.count))
+
+        def add_arguments(self):
+            self.add_argument("--count", type=int, default=3)
+
+        def setup_task(self):
+            Numbers(name=f"numbers_{pipeline.context.args.count}")
+
+    class Needy(Counted):
+        def add_arguments(self):
+            self.add_argument("count", type=int)
 
     ready = study()
     number = 3
@@ -123,7 +137,11 @@ def test_a_workflow_is_named_by_its_file_or_module(fairlead, study, subject):
 
 def test_the_class_of_a_command_names_what_it_sets_up(fairlead, study):
     done = fairlead("graph", "study:Command")
-    assert done.stdout.splitlines()[:2] == ["commanded  count: int → doubled: list", "● numbers"]
+    assert done.stdout.splitlines()[:2] == ["commanded  count: int", "● numbers"]
+
+
+def test_a_command_sets_up_what_its_pipeline_would_with_the_defaults_of_its_arguments(fairlead, study):
+    assert fairlead("graph", "study:Counted").stdout.splitlines() == ["counted  count: int", "● numbers_6"]
 
 
 @pytest.mark.parametrize(
@@ -139,8 +157,13 @@ def test_the_class_of_a_command_names_what_it_sets_up(fairlead, study):
             "it needs arguments: missing a required argument: 'count'",
             "Write one that calls it.",
         ),
+        (
+            "study:Needy",
+            "it needs arguments: the following arguments are required: count",
+            "Run it in its pipeline, or name a function under @as_workflow that makes the same.",
+        ),
         ("study:nothing", "it returns int", "Write @as_workflow above it."),
-        ("study:broken", "it cannot be made: NameError: name 'undefined' is not defined (study.py, line 73)", "Mend"),
+        ("study:broken", "it cannot be made: NameError: name 'undefined' is not defined (study.py, line 74)", "Mend"),
         ("several.py", "holds 2 workflows", "Write one of: several.py:one, several.py:two."),
         ("empty.py", "holds no workflow", "Write one under @as_workflow."),
         ("bad.py", "it cannot be imported: ModuleNotFoundError: No module named 'there_is_none' (bad.py, line 1)", ""),
@@ -253,7 +276,7 @@ def test_what_a_task_raises_is_shown_from_its_own_code_on(fairlead, study):
     assert done.returncode == 4
     assert done.stdout == ""
     assert re.search(r"^[\d:]{8} each: ERROR failed, 3/4 items, 1 failed", done.stderr, re.MULTILINE)
-    assert 'study.py", line 14, in Double\n' in done.stderr
+    assert 'study.py", line 15, in Double\n' in done.stderr
     assert "fairlead/adapters" not in done.stderr
     assert done.stderr.endswith("AppRaised: each[2]/double raised ValueError: two is not allowed\n")
     error = json.loads(fairlead("workflow", "run", "study:strict", "--json").stdout)["error"]

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any, Self
 from fairlead.adapters import events
 from fairlead.adapters.errors import ContractError, FairleadError, InputInvalid, Problem
 from fairlead.adapters.workflow.block import Block
-from fairlead.adapters.workflow.commands.command_line import CommandLineInvalid, Parsed, early, parse
+from fairlead.adapters.workflow.commands.command_line import CommandLineInvalid, early, parse
+from fairlead.adapters.workflow.commands.setup import set_up
 from fairlead.adapters.workflow.pipeline import plugins
 from fairlead.adapters.workflow.pipeline.configuration import Config
 from fairlead.adapters.workflow.pipeline.logging import PipelineLogging
@@ -201,27 +202,10 @@ class Pipeline:
         context.dry_run = self.force_dry_run or context.force_dry_run or parsed.args.dry_run
         context.overwrite_cache = parsed.args.overwrite_cache
         context.backend_name = _backend_name(parsed.args.backend or command.backend, scope)
-        workflow, returned = self._workflow(parsed)
+        workflow, returned = set_up(parsed.commands, parsed.args)
         if workflow.blocks:
             self._warn_of_parameters(workflow)
             self._run_workflow(workflow, returned)
-
-    def _workflow(self, parsed: Parsed) -> tuple[Workflow, list[Block]]:
-        """Let the command set up its tasks; return the workflow that they are in, and what it returned."""
-        for each in parsed.commands:
-            if each.on_before is not None:
-                _call_before(each.on_before, parsed.args)
-        command = parsed.commands[-1]
-        setup: Callable[[], Any] = getattr(command, "setup_task", command.setup_tasks)  # both are in the documents
-        with CommandWorkflow(name=command.name) as workflow:
-            returned = setup()
-        blocks = [] if returned is None else list(returned) if isinstance(returned, list | tuple) else [returned]
-        for each in blocks:
-            if not isinstance(each, Block) or each.workflow is not workflow:
-                where = f"command '{command.name}', setup_tasks"
-                found = f"returned {each!r}, which is no block that was made in it"
-                raise InputInvalid(Problem(where, found, "a block, a list of blocks, or nothing", ""))
-        return workflow, blocks
 
     def _run_workflow(self, workflow: Workflow, returned: list[Block]) -> None:
         scope = self.scope
@@ -286,18 +270,6 @@ class Pipeline:
     def _show(text: str) -> None:
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
-
-
-class CommandWorkflow(Workflow):
-    """What a command runs: its last blocks have nobody to give their outputs to."""
-
-    has_outputs = False
-
-
-def _call_before(action: Callable[..., Any], args: Any) -> None:
-    import inspect
-
-    action(args) if inspect.signature(action).parameters else action()
 
 
 def _serve_outflow() -> None:

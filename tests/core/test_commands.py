@@ -524,6 +524,42 @@ def test_exit_pipeline_is_a_success(root, go):
     assert (done.code, done.result, done.error) == (0, [], None)
 
 
+@pytest.mark.parametrize(("given", "code"), [(0, 1), (None, 1), (3, 3)])
+def test_a_task_that_exits_is_a_failure_as_its_record_says(root, go, capsys, given, code):
+    @as_task
+    def Leave() -> {"value": int}:
+        sys.exit(given)
+
+    @root.subcommand(db_untracked=True)
+    class Leaves(Command):
+        def setup_tasks(self):
+            return Leave() | Double()
+
+    assert go("leaves").code == code
+    assert ("call exit_pipeline()" in capsys.readouterr().err) is not bool(given)
+
+
+def test_what_a_task_has_not_committed_does_not_keep_its_run_from_being_recorded(root, go, tmp_path, monkeypatch):
+    pytest.importorskip("sqlalchemy")
+    from fairlead.adapters.workflow.records import Databases, list_runs, recorder, upgrade
+
+    monkeypatch.setattr(recorder, "_PATIENCE", 2.0)
+
+    @as_task
+    def Lock() -> {}:
+        context.session.connection().exec_driver_sql("UPDATE alembic_version SET version_num = version_num")
+
+    @root.subcommand
+    class Locks(Command):
+        def setup_tasks(self):
+            return Lock()
+
+    with Databases.at(f"sqlite:///{tmp_path}/outflow.db") as databases:
+        upgrade(databases)
+        assert go("locks").code == 0
+        assert [each.state for each in list_runs(databases)] == ["success"]
+
+
 def test_an_interrupted_run_says_so(root, go, capsys):
     @as_task
     def Wait() -> {}:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from fairlead.adapters import events
-from fairlead.adapters.errors import ContractError, FairleadError, InputInvalid, Problem
+from fairlead.adapters.errors import AppExited, ContractError, FairleadError, InputInvalid, Problem
 from fairlead.adapters.workflow.block import Block
 from fairlead.adapters.workflow.commands.command_line import CommandLineInvalid, early, parse
 from fairlead.adapters.workflow.commands.setup import set_up
@@ -211,8 +211,9 @@ class Pipeline:
         scope = self.scope
         wiring = workflow.wiring()
         wiring.results = {}
-        with contextlib.ExitStack() as stack:
+        with _exits_told(), contextlib.ExitStack() as stack:
             observer = stack.enter_context(_recorded(workflow, scope, self.argv))
+            stack.callback(scope.context.close_sessions)  # what tasks have not committed would lock out the records
             engine = _engine(scope)
             stack.callback(engine.close)
             run(
@@ -347,6 +348,18 @@ def _task_names() -> set[str]:
             found.add(getattr(each, "name", None) or to_snake_case(each.__name__))
             left.append(each)
     return found
+
+
+@contextlib.contextmanager
+def _exits_told() -> Generator[None]:
+    """Turn a task's ``sys.exit(0)``, which has left the rest undone, into a failure, as which it is recorded."""
+    try:
+        yield
+    except SystemExit as stop:
+        if stop.code:
+            raise
+        hint = "To end a run early, call exit_pipeline()."
+        raise AppExited(f"A task called sys.exit({stop.code!r}).", code=0, remedy=hint) from stop
 
 
 # Records

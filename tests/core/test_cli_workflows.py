@@ -436,7 +436,7 @@ def test_names_cannot_write_to_the_terminal(fairlead, study):
     (study / "evil.py").write_text(
         "from fairlead.adapters.workflow import Workflow, as_task\n"
         "@as_task\ndef Nothing() -> {}:\n    pass\n"
-        "with Workflow(name='evil') as evil:\n    Nothing(name='\\x1b[31mred\\x07')\n    Nothing(name='a[b]')\n"
+        "with Workflow(name='evil') as evil:\n    Nothing().name = '\\x1b[31mred\\x07'\n    Nothing().name = 'a[b]'\n"
     )
     for command in (("graph", "evil.py"), ("workflow", "run", "evil.py")):
         done = fairlead(*command)

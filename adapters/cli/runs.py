@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +15,6 @@ import click
 from fairlead.adapters.cli import exits
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from fairlead.adapters.workflow.records.databases import Databases
 
 VARIABLE = "FAIRLEAD_RUNS"
@@ -58,7 +55,7 @@ def runs(
             if as_json:
                 click.echo(json.dumps([run.to_dict() for run in found], ensure_ascii=False))
             else:
-                _print(report.table_of(found))
+                report.show(report.table_of(found))
 
 
 @runs.command(short_help="Show one run.")
@@ -80,7 +77,7 @@ def show(context: click.Context, which: str, database: str | None, *, as_json: b
             if as_json:
                 click.echo(json.dumps(found.to_dict(), ensure_ascii=False))
             else:
-                _print(report.sheet_of(found))
+                report.show(report.sheet_of(found))
 
 
 @runs.command(short_help="Make the tables of run records, or bring them up to date.")
@@ -122,14 +119,3 @@ def _of_pipeline(folder: Path) -> Databases | None:
         return None
     plugins.add_to_path(plugins.folders(folder))  # its settings may import what is there
     return databases_of(config, Settings.load(None, folder, {}))
-
-
-def _print(content: RenderableType) -> None:
-    from rich.console import Console
-
-    width = None if sys.stdout.isatty() else 1000
-    console = Console(width=width, highlight=False, markup=False, emoji=False)
-    with console.capture() as captured:
-        console.print(content)
-    for line in captured.get().splitlines():
-        click.echo(line.rstrip())

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +15,6 @@ import click
 from fairlead.adapters.cli import exits
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from fairlead.adapters.workflow.records.databases import Databases
 
 VARIABLE = "FAIRLEAD_RUNS"
@@ -25,8 +22,8 @@ _STATES = ("running", "success", "failed", "dead")
 _database = click.option(
     "--database",
     metavar="URL",
-    help="Where runs are recorded, e.g. sqlite:///outflow.db.  [default: that of the pipeline in this folder, or "
-    f"${VARIABLE}, or sqlite:///outflow.db]",
+    help="Where runs are recorded, e.g. sqlite:///outflow.db.  [default: that of the pipeline in this folder or "
+    f"of $OUTFLOW_CONFIG_PATH, or ${VARIABLE}, or sqlite:///outflow.db]",
 )
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -58,7 +55,7 @@ def runs(
             if as_json:
                 click.echo(json.dumps([run.to_dict() for run in found], ensure_ascii=False))
             else:
-                _print(report.table_of(found))
+                report.show(report.table_of(found))
 
 
 @runs.command(short_help="Show one run.")
@@ -80,7 +77,7 @@ def show(context: click.Context, which: str, database: str | None, *, as_json: b
             if as_json:
                 click.echo(json.dumps(found.to_dict(), ensure_ascii=False))
             else:
-                _print(report.sheet_of(found))
+                report.show(report.sheet_of(found))
 
 
 @runs.command(short_help="Make the tables of run records, or bring them up to date.")
@@ -105,19 +102,20 @@ def _opened(url: str | None) -> Databases:
         from fairlead.adapters.workflow.records.databases import Databases
     except ModuleNotFoundError as error:
         raise click.UsageError(f"{error.name} is not installed: pip install 'fairlead[db]'") from None
-    if url is None and any(Path(f"config.{suffix}").is_file() for suffix in ("json", "yml", "yaml", "toml")):
-        from fairlead.adapters.workflow.pipeline.configuration import Config
-
-        return Databases(Config.load(None, Path()))
+    if url is None and (found := _of_pipeline(Path.cwd())):
+        return found
     return Databases.at(url or os.environ.get(VARIABLE) or "sqlite:///outflow.db")
 
 
-def _print(content: RenderableType) -> None:
-    from rich.console import Console
+def _of_pipeline(folder: Path) -> Databases | None:
+    """Return the database of the pipeline in a folder, as its own commands open it, if a configuration is found."""
+    from fairlead.adapters.workflow.pipeline import plugins
+    from fairlead.adapters.workflow.pipeline.configuration import Config
+    from fairlead.adapters.workflow.pipeline.scope import databases_of
+    from fairlead.adapters.workflow.pipeline.settings_modules import Settings
 
-    width = None if sys.stdout.isatty() else 1000
-    console = Console(width=width, highlight=False, markup=False, emoji=False)
-    with console.capture() as captured:
-        console.print(content)
-    for line in captured.get().splitlines():
-        click.echo(line.rstrip())
+    config = Config.load(None, folder)
+    if config.path is None:
+        return None
+    plugins.add_to_path(plugins.folders(folder))  # its settings may import what is there
+    return databases_of(config, Settings.load(None, folder, {}))

@@ -2,7 +2,7 @@
 
 The name leads to a workflow, to a function that makes one (under ``@as_workflow``) or to a command's class. It may be
 left out if a module holds one only, or one of the module's own name. Nothing is run but the module and, to make the
-workflow, the function.
+workflow, the function or what the command sets up, with the defaults of its arguments and without a pipeline.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from fairlead.adapters.errors import ContractError, FairleadError, Problem
 from fairlead.adapters.workflow.block import Block
+from fairlead.adapters.workflow.commands import Command
 from fairlead.adapters.workflow.workflow import Workflow
 
 T = TypeVar("T")
@@ -138,14 +139,14 @@ def _makes_one(value: Any) -> bool:
 
 
 def _is_command(value: Any) -> bool:
-    return isinstance(value, type) and hasattr(value, "setup_tasks")
+    return isinstance(value, type) and issubclass(value, Command)
 
 
 def _made(subject: str, value: Any) -> Workflow:
     if isinstance(value, Workflow):
         return value
     if _is_command(value):
-        return _called(subject, lambda: _of_command(value))
+        return _called(subject, lambda: _of_command(subject, value))
     if isinstance(value, type):
         kind = "a task" if issubclass(value, Block) else "a class"
         raise _wrong(subject, f"is {kind}", "a workflow", "Put it into a function under @as_workflow, and name that.")
@@ -163,10 +164,23 @@ def _made(subject: str, value: Any) -> Workflow:
     raise _wrong(subject, found, "a function that makes a workflow", "Write @as_workflow above it.")
 
 
-def _of_command(command: Any) -> Workflow:
-    with Workflow(name=getattr(command, "name", None) or command.__name__) as made:
-        command().setup_tasks()
-    return made
+def _of_command(subject: str, command: type[Command]) -> Workflow:
+    """Let a command set up its tasks as its pipeline does, with the defaults of its arguments."""
+    from fairlead.adapters.workflow.commands.command_line import CommandLineInvalid, parse
+    from fairlead.adapters.workflow.commands.setup import set_up
+    from fairlead.adapters.workflow.pipeline.scope import PipelineContextManager, new_scope
+
+    try:
+        parsed = parse(command, [], prog=command.name)
+    except CommandLineInvalid as error:
+        expected = "a command whose arguments have defaults"
+        remedy = "Run it in its pipeline, or name a function under @as_workflow that makes the same."
+        found = f"it needs arguments: {error.problems[0].found}"
+        raise _wrong(subject, found, expected, remedy) from error
+    scope = new_scope()
+    scope.context.args = parsed.args
+    with PipelineContextManager(scope):
+        return set_up(parsed.commands, parsed.args)[0]
 
 
 def _called(subject: str, make: Callable[[], T]) -> T:

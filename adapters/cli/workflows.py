@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +51,8 @@ def graph(
     """Draw the workflow SUBJECT: what is in it, in which order, and what goes from where to where.
 
     SUBJECT is module:attribute or file.py:attribute, and names a workflow, a function under @as_workflow that takes no
-    arguments, or a command's class; the attribute may be left out if there is only one. Nothing is run.
+    arguments, or a command's class; the attribute may be left out if there is only one. Nothing is run. A command sets
+    up its tasks with the defaults of its arguments; one with required arguments needs its pipeline.
     """
     with exits.exiting(as_json=False):
         from fairlead.adapters.cli.subjects import workflow_of
@@ -213,7 +214,10 @@ def _object(given: Path | bytes | None) -> dict[str, Any]:
     if given is None:
         return {}
     where = f"--inputs {given}" if isinstance(given, Path) else "--inputs"
-    found = _read(where, given.read_bytes() if isinstance(given, Path) else given, json.loads)
+    try:
+        found = json.loads(given.read_bytes() if isinstance(given, Path) else given)
+    except ValueError as error:
+        raise click.UsageError(f"{where}: it cannot be read: {error}") from None
     if not isinstance(found, dict):
         raise click.UsageError(f'{where}: it is no object. Write e.g. {{"count": 3}}.')
     return found
@@ -221,35 +225,14 @@ def _object(given: Path | bytes | None) -> dict[str, Any]:
 
 def _parameters(path: Path) -> Mapping[str, Mapping[str, Any]]:
     """Return the parameters of a file in JSON, TOML or YAML; of a configuration, those below ``parameters``."""
+    from fairlead.adapters.workflow.pipeline import configuration
 
-    def load(text: bytes) -> Any:
-        if path.suffix == ".toml":
-            import tomllib
-
-            return tomllib.loads(text.decode())
-        if path.suffix in {".yml", ".yaml"}:
-            import yaml
-
-            try:
-                return yaml.safe_load(text)
-            except yaml.YAMLError as error:
-                raise ValueError(str(error)) from None
-        return json.loads(text)
-
-    found = _read(f"--parameters {path}", path.read_bytes(), load)
-    if isinstance(found, dict):
-        found = found.get("parameters", found)
+    found = configuration.read(path)
+    found = found.get("parameters", found)
     if not isinstance(found, dict) or not all(isinstance(section, dict) for section in found.values()):
         example = '{"name of the task": {"name of the parameter": 3}}'
         raise click.UsageError(f"--parameters {path}: it does not hold an object for each task. Write e.g. {example}.")
     return found
-
-
-def _read(where: str, text: bytes, load: Callable[[bytes], Any]) -> Any:
-    try:
-        return load(text)
-    except ValueError as error:
-        raise click.UsageError(f"{where}: it cannot be read: {error}") from None
 
 
 def _outcome(workflow: Workflow, result: Result, *, in_full: bool) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Generator
 
 import pytest
 
-from fairlead.adapters.testing.databases import FreshPostgresql, FreshSqlite, Section, fresh_postgresql
+from fairlead.adapters.testing.databases import FreshPostgresql, FreshSqlite, Section, fresh_postgresql, server_of
 from fairlead.adapters.testing.pipelines import CommandTestCase
 from fairlead.adapters.workflow.pipeline.scope import PipelineContextManager, config
 
@@ -37,7 +37,7 @@ class PostgresCommandTestCase(FreshPostgresql, _WithDatabase):
 
 
 @pytest.fixture
-def postgresql_fixture() -> Generator[Section]:
+def postgresql_fixture(pytestconfig: pytest.Config) -> Generator[Section]:
     """Make a fresh database on that server, and describe it as a configuration does."""
-    with fresh_postgresql() as section:
+    with fresh_postgresql(server_of(pytestconfig)) as section:
         yield section

@@ -122,14 +122,19 @@ class FreshPostgresql(_FreshDatabase):
     @pytest.fixture(autouse=True)
     def fresh_database(self, pytestconfig: pytest.Config) -> Generator[None]:
         """Make the database, and drop it."""
-        with fresh_postgresql(os.environ.get(VARIABLE) or _from_ini(pytestconfig)) as section:
+        with fresh_postgresql(server_of(pytestconfig)) as section:
             self._begin(section)
             yield
             self.databases.close()
 
 
-def _from_ini(config: pytest.Config) -> str | None:
-    """Return what a pytest.ini says under the names of the plugin pytest-postgresql, which need not be installed."""
+def server_of(config: pytest.Config) -> str | None:
+    """Return the URL of the server at ``$FAIRLEAD_TEST_POSTGRESQL``, or that a ``pytest.ini`` names.
+
+    There, the names are those of the plugin pytest-postgresql, which need not be installed.
+    """
+    if named := os.environ.get(VARIABLE):
+        return named
     parser = configparser.ConfigParser(interpolation=None)
     if config.inipath is not None and config.inipath.suffix != ".toml":
         parser.read(config.inipath, encoding="utf-8")

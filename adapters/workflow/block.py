@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from fairlead.adapters.errors import InputInvalid, Problem
 from fairlead.adapters.workflow.exceptions import WorkflowInvalid
-from fairlead.adapters.workflow.naming import to_snake_case
+from fairlead.adapters.workflow.naming import forbidden_in, to_snake_case, without_forbidden
 from fairlead.adapters.workflow.retries import NONE, Retries
 from fairlead.adapters.workflow.targets import Target
 from fairlead.adapters.workflow.types import NO_DEFAULT
@@ -57,10 +57,15 @@ class Block:
         """Make a block and put it into the workflow whose body this is.
 
         Args:
-            name: what it is called.
+            name: what it is called; without ``/``, ``[``, ``]`` and control characters, which paths are read by.
             options: those of `with_options`.
+
+        Raises:
+            WorkflowInvalid: the name has one of these.
+            InputInvalid: an option is unknown or out of range.
         """
         self.name = name or getattr(type(self), "name", None) or to_snake_case(type(self).__name__)
+        refuse_name(self.name, f"{self.kind} {self.name!r}, name")
         self.inputs: dict[str, Target] = {}
         self.outputs: dict[str, Target] = {}
         self.parameters: dict[str, Target] = {}
@@ -156,6 +161,14 @@ class Block:
     def __rlshift__(self, other: Any) -> Any:
         """Send the outputs of this block to each of those on the left; return this block."""
         return draw(other, self)
+
+
+def refuse_name(name: str, where: str) -> None:
+    """Raise `WorkflowInvalid` for a name that would not be found again in a path such as ``study/each[3]/double``."""
+    if found := forbidden_in(name):
+        expected = "a name without '/', '[', ']' and control characters"
+        remedy = f"Call it e.g. {without_forbidden(name)!r}."
+        raise WorkflowInvalid(Problem(where, f"it has {found!r}", expected, remedy))
 
 
 def refuse_unknown(options: Mapping[str, Any], name: str) -> None:

@@ -107,8 +107,8 @@ def PopenTask(  # noqa: N802 (Outflow's name)  # pyright: ignore[reportUnknownPa
     if use_system_shell:
         words: Any = command if isinstance(command, str) else shlex.join(map(str, command))  # type: ignore[arg-type]
     else:
-        words = shlex.split(command) if isinstance(command, str) else [str(command)]
-        words = [str(each) for each in command] if isinstance(command, list) else words
+        given = shlex.split(command) if isinstance(command, str) else command
+        words = [str(each) for each in given] if isinstance(given, list) else [str(given)]
     _run_to_its_end(words, env, shell=use_system_shell)
 
 

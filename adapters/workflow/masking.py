@@ -1,8 +1,7 @@
-"""What must not be shown or recorded: passwords, and whatever a configuration keeps under ``secrets``.
+"""What must not be shown or recorded: passwords of databases, and whatever a configuration keeps under ``secrets``.
 
-`masked` goes by names and forms: what a key calls a secret, all below ``secrets``, passwords in URLs and in the roles
-of databases. A `Mask` hides known secrets besides, wherever a text has them. A secret that was computed from others is
-not recognised.
+Known secrets and passwords in URLs are replaced wherever a text has them; the value of an option, an input or a key
+that is called like a secret is, with all that is in it. A secret that was computed from others is not recognised.
 """
 
 from __future__ import annotations
@@ -17,52 +16,19 @@ MASK = "******"
 _SHORTEST = 4
 """Shorter secrets are not looked for in texts: they would be found everywhere."""
 _SECRET_NAME = re.compile(
-    r"(?i)secret|passw|passphrase|credential|api[-_]?key|(?:access|private)[-_]?key|(?:^|[-_.])(?:pwd|auth)s?$|tokens?$"
+    r"secret|passw|passphrase|pwd|token|credential|authori[sz]ation|(?<![a-z])auth(?![a-z])"
+    r"|(?:api|access|account|private|signing|encryption)[-_. ]?key",
+    re.IGNORECASE,
 )
-_URL_PASSWORD = re.compile(r"(\w+://[^:/@\s]*):[^@\s]+@")
 _ROLES = ("admin", "user")
-_ROLE = re.compile(r"^([^:/@\s]+):(.+)$")
-
-
-def is_secret_name(name: str) -> bool:
-    """Tell whether what goes by a name is a secret."""
-    return _SECRET_NAME.search(name) is not None
-
-
-def masked(values: Any, *, inside: str = "") -> Any:
-    """Return a copy of data in which nothing is secret any more by its name or form.
-
-    Masked is all below a key that is called like a secret, such as ``secrets`` and ``api_key``, and passwords in the
-    roles of databases and in URLs.
-    """
-    if is_secret_name(inside):
-        return _hidden(values)
-    if isinstance(values, Mapping):
-        return {key: masked(value, inside=str(key)) for key, value in values.items()}
-    if isinstance(values, list | tuple):
-        return [masked(value, inside=inside) for value in values]
-    if isinstance(values, str):
-        role = _ROLE.match(values) if inside in _ROLES else None
-        return f"{role[1]}:{MASK}" if role else _without_password(values)
-    return values
-
-
-def _hidden(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _hidden(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_hidden(each) for each in value]
-    return None if value is None else MASK
-
-
-def _without_password(text: str) -> str:
-    return _URL_PASSWORD.sub(rf"\1:{MASK}@", text) if "://" in text else text
+_ROLE = re.compile(r"([^:]*):(.+)", re.DOTALL)
+_URL_PASSWORD = re.compile(r"(?<=://)([^/\s:@]*):[^\s@]+@")
 
 
 class Mask:
-    """Hides a set of secrets."""
+    """Hides a set of secrets, and all that is called like one."""
 
-    def __init__(self, secrets: Iterable[str]) -> None:
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
         """Take the secrets."""
         self._all = set(secrets)
         found = sorted({secret for secret in self._all if len(secret) >= _SHORTEST}, key=len, reverse=True)
@@ -70,7 +36,7 @@ class Mask:
 
     def text(self, text: str) -> str:
         """Return a text without secrets, and without characters that databases refuse."""
-        text = _without_password(text)
+        text = _URL_PASSWORD.sub(rf"\1:{MASK}@", text) if "://" in text else text
         if self._pattern is not None:
             text = self._pattern.sub(MASK, text)
         if "\0" in text:
@@ -78,16 +44,16 @@ class Mask:
         return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
     def data(self, value: Any) -> Any:
-        """Return JSON data without secrets."""
-        return self._replaced(masked(value))
+        """Return data without secrets: a copy whose lists and mappings are those of JSON.
 
-    def _replaced(self, value: Any) -> Any:
+        Masked is all below a name that is called like a secret, whatever it is; of it, only the names are left.
+        """
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, Mapping):
-            return {self.text(str(name)): self._replaced(item) for name, item in value.items()}
-        if isinstance(value, list):
-            return [self._replaced(item) for item in value]
+            return {self.text(str(name)): self._named(str(name), item) for name, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.data(item) for item in value]
         return MASK if type(value) in {int, float} and str(value) in self._all else value
 
     def arguments(self, arguments: Sequence[str]) -> list[str]:
@@ -97,15 +63,26 @@ class Mask:
         for argument in arguments:
             name, equals, _ = argument.partition("=")
             is_option = argument.startswith("-")
-            is_secret = is_option and is_secret_name(name.lstrip("-"))
+            is_secret = _SECRET_NAME.search(name) is not None
             if follows and not is_option:
-                shown.append(MASK)
-            elif is_secret and equals:
-                shown.append(f"{name}={MASK}")
-            else:
-                shown.append(self.text(argument))
-            follows = is_secret and not equals
+                shown.append(MASK)  # and what follows it: an option may take several values
+                continue
+            shown.append(f"{name}={MASK}" if equals and is_secret else self.text(argument))
+            follows = is_option and not equals and is_secret
         return shown
+
+    def _named(self, name: str, value: Any) -> Any:
+        if _SECRET_NAME.search(name):
+            return _hidden(value)
+        if name in _ROLES and isinstance(value, str) and (role := _ROLE.fullmatch(value)):
+            return f"{self.text(role[1])}:{MASK}"
+        return self.data(value)
+
+
+def _hidden(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _hidden(item) for name, item in value.items()}
+    return value if value is None else MASK
 
 
 def secrets_in(configuration: Mapping[str, Any]) -> set[str]:
@@ -127,9 +104,17 @@ def secrets_in(configuration: Mapping[str, Any]) -> set[str]:
 
 
 def shown_configuration(configuration: Mapping[str, Any], mask: Mask) -> dict[str, Any]:
-    """Return a configuration as it is recorded: as JSON data, without secrets."""
-    shown: dict[str, Any] = mask.data(_plain(configuration))
-    return shown
+    """Return a configuration as it is recorded: as JSON data, with secrets masked and without databases' accounts."""
+    shown: dict[str, Any] = {str(name): _plain(section) for name, section in configuration.items()}
+    databases = shown.get("databases")
+    if isinstance(databases, dict):
+        shown["databases"] = {
+            label: {key: value for key, value in login.items() if key not in _ROLES}
+            for label, login in databases.items()
+            if isinstance(login, dict)
+        }
+    masked: dict[str, Any] = mask.data(shown)
+    return masked
 
 
 def _plain(value: Any) -> Any:

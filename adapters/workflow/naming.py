@@ -1,12 +1,26 @@
 """How classes and functions are named as blocks, and blocks of one name told apart.
 
-Names are Outflow's: snake case for what is run, camel case for the class that a function becomes.
+Names are Outflow's: snake case for what is run, camel case for the class that a function becomes. They make paths such
+as ``study/each[3]/double``, which are read again, so that no name may have what separates their parts.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+
+_FORBIDDEN = re.compile(r"[/\[\]\x00-\x1f\x7f-\x9f]")
+
+
+def forbidden_in(name: str) -> str:
+    """Return the first character of a name that no block's name may have, or nothing."""
+    found = _FORBIDDEN.search(name)
+    return found[0] if found else ""
+
+
+def without_forbidden(name: str) -> str:
+    """Return a name that is not the user's choice as one that a block may have."""
+    return _FORBIDDEN.sub("_", name)
 
 
 def to_snake_case(name: str) -> str:

@@ -20,6 +20,7 @@ from fairlead.adapters.unit import Description, Ports, Produced, Unit
 from fairlead.adapters.workflow.block import Block, close_workflow, current_workflow, open_workflow
 from fairlead.adapters.workflow.exceptions import WorkflowInvalid
 from fairlead.adapters.workflow.gathering import SkippedOutputs
+from fairlead.adapters.workflow.naming import without_forbidden
 from fairlead.adapters.workflow.targets import Target
 from fairlead.adapters.workflow.types import NO_DEFAULT
 
@@ -73,7 +74,7 @@ class UnitBlock(Block):
 
     def __init__(self, unit: PortedUnit, *, name: str | None = None, **options: Any) -> None:
         """Take the unit; its contract is read here, and nothing runs."""
-        super().__init__(name=name or unit.name, **options)
+        super().__init__(name=name or without_forbidden(unit.name), **options)
         self.unit = unit
         ports = unit.ports()
         for port, is_required in ports.inputs.items():

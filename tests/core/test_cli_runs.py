@@ -135,6 +135,21 @@ def test_the_database_of_a_pipeline_is_that_of_its_configuration(home, monkeypat
     assert fairlead().stdout.count("measure") == 2
 
 
+def test_the_database_of_a_pipeline_is_the_one_that_its_settings_and_variables_say(home, monkeypatch):
+    pipeline, elsewhere = home / "pipeline", home / "elsewhere"
+    pipeline.mkdir()
+    elsewhere.mkdir()
+    (home / "outflow.db").rename(pipeline / "mine.db")
+    (pipeline / "names.py").write_text("RECORDS = 'records'\n")
+    (pipeline / "settings.py").write_text("from names import RECORDS\nMAIN_DATABASE = RECORDS\n")
+    (elsewhere / "production.yml").write_text(
+        "databases:\n  default: {dialect: sqlite, path: other.db}\n  records: {dialect: sqlite, path: mine.db}\n"
+    )
+    monkeypatch.chdir(pipeline)
+    done = fairlead(OUTFLOW_CONFIG_PATH=str(elsewhere / "production.yml"))
+    assert done.stdout.count("measure") == 2, done.stderr
+
+
 # What the commands of a pipeline do with these arguments
 
 

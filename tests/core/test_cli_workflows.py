@@ -16,6 +16,7 @@ from .conftest import FAIRLEAD, LIMIT, on_a_terminal
 STUDY = """
     import logging
     from fairlead.adapters.workflow import MapWorkflow, Parameter, Task, Workflow, as_task, as_workflow, exit_pipeline
+    from fairlead.adapters.workflow import commands, pipeline
 
     @as_task
     def Numbers(count: int = 4) -> {"numbers": list[int]}:
@@ -87,11 +88,24 @@ STUDY = """
     def broken():
         Numbers() | undefined
 
-    class Command:
+    class Command(commands.Command):
         name = "commanded"
 
         def setup_tasks(self):
             Numbers() | each()
+
+    class Counted(commands.Command):
+        on_before = staticmethod(lambda args: setattr(args, "count", 2 * args.count))
+
+        def add_arguments(self):
+            self.add_argument("--count", type=int, default=3)
+
+        def setup_task(self):
+            Numbers(name=f"numbers_{pipeline.context.args.count}")
+
+    class Needy(Counted):
+        def add_arguments(self):
+            self.add_argument("count", type=int)
 
     ready = study()
     number = 3
@@ -123,7 +137,11 @@ def test_a_workflow_is_named_by_its_file_or_module(fairlead, study, subject):
 
 def test_the_class_of_a_command_names_what_it_sets_up(fairlead, study):
     done = fairlead("graph", "study:Command")
-    assert done.stdout.splitlines()[:2] == ["commanded  count: int → doubled: list", "● numbers"]
+    assert done.stdout.splitlines()[:2] == ["commanded  count: int", "● numbers"]
+
+
+def test_a_command_sets_up_what_its_pipeline_would_with_the_defaults_of_its_arguments(fairlead, study):
+    assert fairlead("graph", "study:Counted").stdout.splitlines() == ["counted  count: int", "● numbers_6"]
 
 
 @pytest.mark.parametrize(
@@ -139,8 +157,13 @@ def test_the_class_of_a_command_names_what_it_sets_up(fairlead, study):
             "it needs arguments: missing a required argument: 'count'",
             "Write one that calls it.",
         ),
+        (
+            "study:Needy",
+            "it needs arguments: the following arguments are required: count",
+            "Run it in its pipeline, or name a function under @as_workflow that makes the same.",
+        ),
         ("study:nothing", "it returns int", "Write @as_workflow above it."),
-        ("study:broken", "it cannot be made: NameError: name 'undefined' is not defined (study.py, line 73)", "Mend"),
+        ("study:broken", "it cannot be made: NameError: name 'undefined' is not defined (study.py, line 74)", "Mend"),
         ("several.py", "holds 2 workflows", "Write one of: several.py:one, several.py:two."),
         ("empty.py", "holds no workflow", "Write one under @as_workflow."),
         ("bad.py", "it cannot be imported: ModuleNotFoundError: No module named 'there_is_none' (bad.py, line 1)", ""),
@@ -253,7 +276,7 @@ def test_what_a_task_raises_is_shown_from_its_own_code_on(fairlead, study):
     assert done.returncode == 4
     assert done.stdout == ""
     assert re.search(r"^[\d:]{8} each: ERROR failed, 3/4 items, 1 failed", done.stderr, re.MULTILINE)
-    assert 'study.py", line 14, in Double\n' in done.stderr
+    assert 'study.py", line 15, in Double\n' in done.stderr
     assert "fairlead/adapters" not in done.stderr
     assert done.stderr.endswith("AppRaised: each[2]/double raised ValueError: two is not allowed\n")
     error = json.loads(fairlead("workflow", "run", "study:strict", "--json").stdout)["error"]
@@ -275,12 +298,11 @@ def test_inputs_may_come_from_a_file_and_single_ones_win(fairlead, study):
         (("--input", "count=many"), "'many' is not JSON. For a text, write 'count=\"many\"'."),
         (("--inputs", "[1]"), '--inputs: it is no object. Write e.g. {"count": 3}.'),
         (("--inputs", "{"), "--inputs: it cannot be read: "),
-        (("--parameters", "study.py"), "--parameters study.py: it cannot be read: "),
-        (("--parameters", "list.yml"), "it does not hold an object for each task."),
+        (("--parameters", "flat.yml"), "it does not hold an object for each task."),
     ],
 )
 def test_a_command_line_that_is_wrong_is_told_in_a_line(fairlead, study, arguments, said):
-    (study / "list.yml").write_text("[1, 2]\n")
+    (study / "flat.yml").write_text("factor: 3\n")
     done = fairlead("workflow", "run", "study", *arguments)
     assert done.returncode == 2
     assert said in done.stderr
@@ -291,10 +313,13 @@ def test_a_command_line_that_is_wrong_is_told_in_a_line(fairlead, study, argumen
     [
         (("--input", 'count="x"'), "workflow 'study', input 'count'\n  found     'x' is a str\n  expected  int"),
         (("--input", "cuont=3"), "workflow 'study', 'cuont'\n  found     is no input of it\n  expected  one of: count"),
+        (("--parameters", "study.py"), "study.py\n  found     its name ends with '.py'"),
+        (("--parameters", "list.yml"), "list.yml\n  found     is a list\n  expected  names with values"),
         (("--backend", "nope"), "backend\n  found     'nope' is unknown"),
     ],
 )
 def test_what_does_not_fit_is_told_and_nothing_runs(fairlead, study, arguments, said):
+    (study / "list.yml").write_text("[1, 2]\n")
     done = fairlead("workflow", "run", "study", *arguments)
     assert done.returncode == 3
     assert said in done.stderr
@@ -307,9 +332,11 @@ def test_what_does_not_fit_is_told_and_nothing_runs(fairlead, study, arguments, 
         ("p.json", '{"scale": {"factor": 3}}'),
         ("p.yml", "parameters:\n  scale:\n    factor: 3\n"),
         ("p.toml", "[scale]\nfactor = 3\n"),
+        ("p.yaml", "parameters: !include scale.json\n"),
     ],
 )
 def test_parameters_come_from_a_file_of_their_own_or_a_configuration(fairlead, study, name, text):
+    (study / "scale.json").write_text('{"scale": {"factor": 3}}')
     (study / name).write_text(text)
     done = fairlead("workflow", "run", "study:scaled", "--parameters", name, "--json")
     assert json.loads(done.stdout)["outputs"] == {"scaled": 30}
@@ -409,7 +436,7 @@ def test_names_cannot_write_to_the_terminal(fairlead, study):
     (study / "evil.py").write_text(
         "from fairlead.adapters.workflow import Workflow, as_task\n"
         "@as_task\ndef Nothing() -> {}:\n    pass\n"
-        "with Workflow(name='evil') as evil:\n    Nothing(name='\\x1b[31mred\\x07')\n    Nothing(name='a[b]')\n"
+        "with Workflow(name='evil') as evil:\n    Nothing().name = '\\x1b[31mred\\x07'\n    Nothing().name = 'a[b]'\n"
     )
     for command in (("graph", "evil.py"), ("workflow", "run", "evil.py")):
         done = fairlead(*command)

@@ -259,6 +259,27 @@ def test_a_command_can_be_the_root(go):
 # Arguments
 
 
+@pytest.mark.parametrize(
+    "argv", [["-l", "5"], ["-l5"], ["--length", "5"], ["-l", "5", "-ll", "DEBUG"], ["-ll=DEBUG", "-l=5"]]
+)
+def test_a_command_may_have_an_option_that_one_of_every_command_begins_with(root, go, argv):
+    @root.subcommand(db_untracked=True)
+    @argument("-l", "--length", type=int)
+    def measure(length) -> {"length": int}:
+        return length
+
+    assert go("measure", *argv).result == [{"length": 5}]
+
+
+def test_the_beginning_of_an_option_is_no_option(root, go, capsys):
+    @root.subcommand(db_untracked=True)
+    def measure() -> {"length": int}:
+        return 1
+
+    assert go("measure", "-l", "DEBUG").code == 2
+    assert "unrecognized arguments: -l DEBUG" in capsys.readouterr().err
+
+
 @pytest.fixture
 def shows(root):
     """A command that keeps what the context was."""
@@ -501,6 +522,42 @@ def test_exit_pipeline_is_a_success(root, go):
 
     done = go("stops")
     assert (done.code, done.result, done.error) == (0, [], None)
+
+
+@pytest.mark.parametrize(("given", "code"), [(0, 1), (None, 1), (3, 3)])
+def test_a_task_that_exits_is_a_failure_as_its_record_says(root, go, capsys, given, code):
+    @as_task
+    def Leave() -> {"value": int}:
+        sys.exit(given)
+
+    @root.subcommand(db_untracked=True)
+    class Leaves(Command):
+        def setup_tasks(self):
+            return Leave() | Double()
+
+    assert go("leaves").code == code
+    assert ("call exit_pipeline()" in capsys.readouterr().err) is not bool(given)
+
+
+def test_what_a_task_has_not_committed_does_not_keep_its_run_from_being_recorded(root, go, tmp_path, monkeypatch):
+    pytest.importorskip("sqlalchemy")
+    from fairlead.adapters.workflow.records import Databases, list_runs, recorder, upgrade
+
+    monkeypatch.setattr(recorder, "_PATIENCE", 2.0)
+
+    @as_task
+    def Lock() -> {}:
+        context.session.connection().exec_driver_sql("UPDATE alembic_version SET version_num = version_num")
+
+    @root.subcommand
+    class Locks(Command):
+        def setup_tasks(self):
+            return Lock()
+
+    with Databases.at(f"sqlite:///{tmp_path}/outflow.db") as databases:
+        upgrade(databases)
+        assert go("locks").code == 0
+        assert [each.state for each in list_runs(databases)] == ["success"]
 
 
 def test_an_interrupted_run_says_so(root, go, capsys):

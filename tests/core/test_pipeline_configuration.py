@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fairlead.adapters.errors import InputInvalid
-from fairlead.adapters.workflow.masking import masked
+from fairlead.adapters.workflow.masking import Mask
 from fairlead.adapters.workflow.pipeline import Config, Settings
 from fairlead.adapters.workflow.pipeline.logging import ConsoleHandler, PipelineLogging, merged
 
@@ -176,8 +176,9 @@ def test_secrets_are_not_shown():
     )
     shown = repr(config)
     assert [word for word in ("k3y", "s3cret", "pa:ss", "hush", "abc", "xyz") if word in shown] == []
-    assert masked(dict(config))["databases"]["default"]["admin"] == "root:******"
-    assert masked(dict(config))["service"] == {
+    masked = Mask().data(config)
+    assert masked["databases"]["default"]["admin"] == "root:******"
+    assert masked["service"] == {
         "api_key": "******", "access_token": "******", "user": "somebody", "password": None
     }  # fmt: skip
 

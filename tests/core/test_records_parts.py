@@ -16,7 +16,9 @@ import pytest
 from fairlead.adapters.workflow import IfThenElse, LoopWorkflow, MapWorkflow, MergeTask, Workflow, as_task
 from fairlead.adapters.workflow.glimpses import glimpse
 from fairlead.adapters.workflow.graph import Graph
-from fairlead.adapters.workflow.masking import Mask, masked, secrets_in
+from fairlead.adapters.workflow.masking import Mask, secrets_in, shown_configuration
+from fairlead.adapters.workflow.pipeline.configuration import Config
+from fairlead.adapters.workflow.pipeline.settings_modules import Settings
 from fairlead.adapters.workflow.records.graphs import document_of, graph_from
 from fairlead.adapters.workflow.records.ledger import Ledger
 from fairlead.adapters.workflow.records.liveness import Process, is_dead, this_process
@@ -106,23 +108,37 @@ def test_a_mask_hides_the_longest_secret_first():
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["password", "db_passwd", "API-Key", "apiKey", "access_token", "tokens", "client_secret", "secret_key", "auth"],
+    ("given", "shown"),
+    [
+        ({"aws": {"aws_secret_access_key": "k3y"}}, {"aws": {"aws_secret_access_key": "******"}}),
+        ({"tokens": ["k3y", "k4y"]}, {"tokens": "******"}),
+        (
+            {"credentials": {"key": "k3y", "deep": {"more": ["k4y"]}}},
+            {"credentials": {"key": "******", "deep": {"more": "******"}}},
+        ),
+        ({"service": [{"dbPassword": 12, "user": "me"}]}, {"service": [{"dbPassword": "******", "user": "me"}]}),
+        ({"headers": {"Authorization": "Bearer k3y"}}, {"headers": {"Authorization": "******"}}),
+        ({"author": "me", "keys": ["a"], "password": None}, {"author": "me", "keys": ["a"], "password": None}),
+    ],
 )
-def test_what_is_called_like_a_secret_is_hidden_wherever_it_is_shown(name):
-    assert masked({"service": {name: "abc", "port": 80}}) == {"service": {name: "******", "port": 80}}
-    assert Mask(()).data({name: {"deep": ["abc", 1]}}) == {name: {"deep": ["******", "******"]}}
-    assert Mask(()).arguments([f"--{name}", "abc", "--port", "80"]) == [f"--{name}", "******", "--port", "80"]
+def test_all_below_a_name_of_a_secret_is_masked_in_records_and_where_it_is_shown(given, shown):
+    assert shown_configuration(given, Mask()) == Mask().data(given) == shown
+    assert repr(Config(given)) == f"<Config without a file: {Mask().data(dict(Config(given)))}>"
+    assert "k3y" not in repr(Config(given)) + repr(Settings({"GIVEN": given}))
 
 
-@pytest.mark.parametrize("name", ["author", "tokens_per_second", "path", "key", "username"])
-def test_what_only_sounds_like_a_secret_is_shown(name):
-    assert masked({name: "abc"}) == {name: "abc"}
-
-
-@pytest.mark.parametrize("url", ["postgresql://me:pa/ss@host/x", "https://me:pa:ss@host"])
-def test_a_password_in_a_url_is_hidden_whatever_is_in_it(url):
-    assert Mask(()).text(f"cannot reach {url}").startswith(f"cannot reach {url.partition(':pa')[0]}:******@host")
+def test_all_values_of_an_option_that_is_called_like_a_secret_are_masked():
+    line = ["go", "--tokens", "one1", "two2", "--n", "3", "api_key=four", "--api-key=five"]
+    assert Mask().arguments(line) == [
+        "go",
+        "--tokens",
+        "******",
+        "******",
+        "--n",
+        "3",
+        "api_key=******",
+        "--api-key=******",
+    ]
 
 
 def graph() -> Graph:

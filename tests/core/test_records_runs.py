@@ -251,19 +251,21 @@ def test_what_an_item_was_given_is_recorded_without_looking_at_all_of_it(databas
 def test_no_secret_gets_into_a_row(databases, caplog):
     secret = "Zx9-very-secret"
     login = "user-password-Q7"
+    other = "kept-elsewhere-K5"
 
     @as_task
-    def Leak(text: str, api_key: str, pin: int):
+    def Leak(text: str, api_key: str, pin: int, store: dict):
         msg = f"cannot log in with {text}"
         raise ValueError(msg)
 
     with Workflow(name="leak") as workflow:
-        Leak(text=f"token {secret}", api_key=login, pin=90817263)
+        Leak(text=f"token {secret}", api_key=login, pin=90817263, store={"credentials": {"key": other}})
     configuration = {
         "secrets": {"service": {"key": secret}, "pin": 90817263},
         "databases": {"default": {"dialect": "postgresql", "user": f"me:{login}", "admin": f"root:{login}"}},
         "note": f"uses {secret}",
         "service": {"url": f"https://me:{login}@host/x", "token": login},
+        "aws": {"aws_secret_access_key": other, "tokens": [other]},
     }
     arguments = ["go", f"--url=https://me:{secret}@host/x", "--password", login, f"--api-key={login}", "--n", "3"]
     with pytest.raises(ValueError, match="cannot log in"):
@@ -273,6 +275,7 @@ def test_no_secret_gets_into_a_row(databases, caplog):
             written = str(connection.execute(select(model.__table__)).all())
             assert secret not in written
             assert login not in written
+            assert other not in written
             assert "90817263" not in written
     found = read_run(databases, "last")
     assert found.configuration["secrets"] == {"service": {"key": "******"}, "pin": "******"}

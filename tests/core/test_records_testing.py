@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy
 
 from fairlead.adapters.errors import InputInvalid
-from fairlead.adapters.testing.databases import FreshPostgresql, FreshSqlite, fresh_postgresql
+from fairlead.adapters.testing.databases import FreshPostgresql, FreshSqlite, fresh_postgresql, server_of
 from fairlead.adapters.workflow.records import Databases, upgrade
 from fairlead.adapters.workflow.records.tables import Run
 
@@ -59,3 +59,13 @@ def test_a_server_must_be_named(monkeypatch):
     monkeypatch.delenv("FAIRLEAD_TEST_POSTGRESQL", raising=False)
     with pytest.raises(InputInvalid, match="FAIRLEAD_TEST_POSTGRESQL: is not set"), fresh_postgresql():
         pass
+
+
+def test_the_server_is_the_variables_or_the_one_that_an_ini_file_names(tmp_path, monkeypatch, pytestconfig):
+    ini = tmp_path / "pytest.ini"
+    ini.write_text("[pytest]\npostgresql_host = db.example\npostgresql_password = a/b\n")
+    monkeypatch.setattr(type(pytestconfig), "inipath", ini)
+    monkeypatch.delenv("FAIRLEAD_TEST_POSTGRESQL", raising=False)
+    assert server_of(pytestconfig) == "postgresql://postgres:a%2Fb@db.example:5432/postgres"
+    monkeypatch.setenv("FAIRLEAD_TEST_POSTGRESQL", "postgresql://me@elsewhere")
+    assert server_of(pytestconfig) == "postgresql://me@elsewhere"

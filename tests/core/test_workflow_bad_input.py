@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from fairlead.adapters.errors import ContractError, FairleadError
+from fairlead.adapters.twine import TwineApp
 from fairlead.adapters.workflow import (
     IfThenElse,
     IterativeWorkflow,
@@ -29,7 +30,8 @@ from fairlead.adapters.workflow import (
     run,
 )
 from fairlead.adapters.workflow.block import current_workflow
-from fairlead.adapters.workflow.exceptions import ExitPipeline
+from fairlead.adapters.workflow.exceptions import ExitPipeline, WorkflowInvalid
+from fairlead.adapters.workflow.units import as_block
 
 
 @as_task
@@ -40,6 +42,21 @@ def Give() -> {"x": int}:
 @as_task
 def Take(x: int) -> {"y": int}:
     return x + 1
+
+
+@pytest.mark.parametrize("name", ["a/b", "site[1]", "in]", "two\nlines", "\x1b[31mred"])
+@pytest.mark.parametrize("make", [Give, MapWorkflow, Workflow, as_task(lambda: None)])
+def test_a_name_that_paths_could_not_be_read_with_is_refused(make, name):
+    with pytest.raises(WorkflowInvalid, match=r"name: it has .*Call it e\.g\."):
+        make(name=name)
+
+
+def test_an_app_in_a_folder_of_any_name_is_a_block(tmp_path):
+    folder = tmp_path / "yield [2]"
+    folder.mkdir()
+    (folder / "twine.json").write_text("{}")
+    (folder / "app.py").write_text("def run(analysis):\n    pass\n")
+    assert as_block(TwineApp(folder)).name == "yield _2_"
 
 
 @as_task

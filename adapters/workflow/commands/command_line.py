@@ -70,6 +70,10 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise _invalid(self, message)
 
+    def _get_option_tuples(self, option_string: str) -> list[Any]:
+        """Take no word for the beginning of an option: else ``-l``, which may be a command's own, would be ``-ll``."""
+        return [each for each in super()._get_option_tuples(option_string) if option_string.startswith(each[1])]
+
 
 def _invalid(parser: argparse.ArgumentParser, message: str, remedy: str = "") -> CommandLineInvalid:
     error = CommandLineInvalid(Problem(parser.prog, message.rstrip("."), "", remedy or f"Try {parser.prog} --help."))

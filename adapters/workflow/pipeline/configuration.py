@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fairlead.adapters.errors import InputInvalid, Problem
-from fairlead.adapters.workflow.masking import masked
+from fairlead.adapters.workflow.masking import Mask, secrets_in
 from fairlead.adapters.workflow.pipeline.logging import DEFAULT_LOGGING
 
 VARIABLE = "OUTFLOW_CONFIG_PATH"
@@ -104,7 +104,8 @@ class Config(MutableMapping[str, Any]):
 
     def __repr__(self) -> str:
         """Show what it says, without what is secret."""
-        return f"<Config {str(self.path) if self.path else 'without a file'}: {masked(self._values)}>"
+        shown = Mask(secrets_in(self._values)).data(self._values)
+        return f"<Config {str(self.path) if self.path else 'without a file'}: {shown}>"
 
 
 def _restored(values: dict[str, Any], path: Path | None) -> Config:

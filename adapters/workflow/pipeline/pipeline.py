@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from fairlead.adapters import events
-from fairlead.adapters.errors import ContractError, FairleadError, InputInvalid, Problem
+from fairlead.adapters.errors import AppExited, ContractError, FairleadError, InputInvalid, Problem
 from fairlead.adapters.workflow.block import Block
-from fairlead.adapters.workflow.commands.command_line import CommandLineInvalid, Parsed, early, parse
+from fairlead.adapters.workflow.commands.command_line import CommandLineInvalid, early, parse
+from fairlead.adapters.workflow.commands.setup import CommandWorkflow, set_up
 from fairlead.adapters.workflow.pipeline import plugins
 from fairlead.adapters.workflow.pipeline.configuration import Config
 from fairlead.adapters.workflow.pipeline.logging import PipelineLogging
@@ -34,7 +35,7 @@ from fairlead.adapters.workflow.workflow import Workflow
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from fairlead.adapters.workflow.running import Engine, Run
+    from fairlead.adapters.workflow.running import Engine
     from fairlead.adapters.workflow.task import Task
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -201,32 +202,16 @@ class Pipeline:
         context.dry_run = self.force_dry_run or context.force_dry_run or parsed.args.dry_run
         context.overwrite_cache = parsed.args.overwrite_cache
         context.backend_name = _backend_name(parsed.args.backend or command.backend, scope)
-        workflow, returned = self._workflow(parsed)
+        workflow, returned = set_up(parsed.commands, parsed.args)
         if workflow.blocks:
             self._warn_of_parameters(workflow)
             self._run_workflow(workflow, returned)
 
-    def _workflow(self, parsed: Parsed) -> tuple[CommandWorkflow, list[Block]]:
-        """Let the command set up its tasks; return the workflow that they are in, and what it returned."""
-        for each in parsed.commands:
-            if each.on_before is not None:
-                _call_before(each.on_before, parsed.args)
-        command = parsed.commands[-1]
-        setup: Callable[[], Any] = getattr(command, "setup_task", command.setup_tasks)  # both are in the documents
-        with CommandWorkflow(name=command.name) as workflow:
-            returned = setup()
-        blocks = [] if returned is None else list(returned) if isinstance(returned, list | tuple) else [returned]
-        for each in blocks:
-            if not isinstance(each, Block) or each.workflow is not workflow:
-                where = f"command '{command.name}', setup_tasks"
-                found = f"returned {each!r}, which is no block that was made in it"
-                raise InputInvalid(Problem(where, found, "a block, a list of blocks, or nothing", ""))
-        return workflow, blocks
-
     def _run_workflow(self, workflow: CommandWorkflow, returned: list[Block]) -> None:
         scope = self.scope
-        with contextlib.ExitStack() as stack:
+        with _exits_told(), contextlib.ExitStack() as stack:
             observer = stack.enter_context(_recorded(workflow, scope, self.argv))
+            stack.callback(scope.context.close_sessions)  # what tasks have not committed would lock out the records
             engine = _engine(scope)
             stack.callback(engine.close)
             run(
@@ -283,30 +268,6 @@ class Pipeline:
     def _show(text: str) -> None:
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
-
-
-class CommandWorkflow(Workflow):
-    """What a command runs: its last blocks have nobody to give their outputs to, but each can be asked for its own."""
-
-    has_outputs = False
-
-    def __init__(self, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        self.results: dict[int, dict[str, Any]] = {}
-        """The outputs of blocks, by their ids, when they have run."""
-
-    def execute(self, inputs: Mapping[str, Any], run: Run, path: str) -> dict[str, Any]:
-        """See `Workflow.execute`."""
-        wiring = self.wiring()
-        results = run.backend.run_steps(wiring, inputs, run, path)
-        self.results = {id(wiring.steps[number].block): outputs for number, outputs in results.items()}
-        return {}
-
-
-def _call_before(action: Callable[..., Any], args: Any) -> None:
-    import inspect
-
-    action(args) if inspect.signature(action).parameters else action()
 
 
 def _serve_outflow() -> None:
@@ -384,6 +345,18 @@ def _task_names() -> set[str]:
             found.add(getattr(each, "name", None) or to_snake_case(each.__name__))
             left.append(each)
     return found
+
+
+@contextlib.contextmanager
+def _exits_told() -> Generator[None]:
+    """Turn a task's ``sys.exit(0)``, which has left the rest undone, into a failure, as which it is recorded."""
+    try:
+        yield
+    except SystemExit as stop:
+        if stop.code:
+            raise
+        hint = "To end a run early, call exit_pipeline()."
+        raise AppExited(f"A task called sys.exit({stop.code!r}).", code=0, remedy=hint) from stop
 
 
 # Records

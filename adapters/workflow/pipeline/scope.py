@@ -53,15 +53,11 @@ class PipelineContext:
         """The databases of the configuration, opened when they are first asked for."""
         if self._databases is None:
             try:
-                from fairlead.adapters.workflow.records.databases import Databases
+                self._databases = databases_of(self.config, self.settings)
             except ModuleNotFoundError as error:
                 raise ContractInvalid(
                     Problem("context.session", f"{error.name} is not installed", "", "pip install 'fairlead[db]'")
                 ) from None
-            root = self.settings.ROOT_DIRECTORY
-            self._databases = Databases(
-                self.config, main=self.settings.MAIN_DATABASE, root=Path(root) if root else None
-            )
         return self._databases
 
     @property
@@ -74,6 +70,11 @@ class PipelineContext:
         """Likewise, with the role that may change tables."""
         return self.databases.admin_session
 
+    def close_sessions(self) -> None:
+        """Roll back what was not committed, and close the sessions, if any was opened."""
+        if self._databases is not None:
+            self._databases.close_sessions()
+
     def close(self) -> None:
         """Close the databases, if any was opened."""
         if self._databases is not None:
@@ -83,6 +84,14 @@ class PipelineContext:
     def forget_databases(self) -> None:
         """Leave connections to the process that opened them."""
         self._databases = None
+
+
+def databases_of(config: Config, settings: Settings) -> Databases:
+    """Return the databases of a pipeline, by its configuration and settings; none is opened."""
+    from fairlead.adapters.workflow.records.databases import Databases
+
+    root = settings.ROOT_DIRECTORY
+    return Databases(config, main=settings.MAIN_DATABASE, root=Path(root) if root else None)
 
 
 @dataclass(eq=False)

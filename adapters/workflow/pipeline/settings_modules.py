@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fairlead.adapters.errors import InputInvalid, Problem
+from fairlead.adapters.workflow.masking import Mask
 
 VARIABLE = "OUTFLOW_SETTINGS_MODULE"
 _FOLDERS = ("TEMP_DIR",)
@@ -59,8 +60,8 @@ class Settings:
         return {name: value for name, value in vars(self).items() if name.isupper()}
 
     def __repr__(self) -> str:
-        """Show the names and values."""
-        return f"<Settings {self.to_dict()}>"
+        """Show the names and values, without what is secret."""
+        return f"<Settings {Mask().data(self.to_dict())}>"
 
 
 def _names_of(module: str, folder: Path | None, *, by: str) -> tuple[dict[str, Any], str]:

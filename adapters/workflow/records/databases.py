@@ -337,11 +337,15 @@ class Databases:
         """This thread's session for all databases, under the role ``admin``."""
         return self._session(as_admin=True)
 
-    def close(self) -> None:
-        """Roll back and close all sessions, and close all connections."""
+    def close_sessions(self) -> None:
+        """Roll back and close all sessions, of all threads; one that is asked for afterwards is new."""
         for session in list(self._made):
             session.close()
         self._sessions.clear()
+
+    def close(self) -> None:
+        """Roll back and close all sessions, and close all connections."""
+        self.close_sessions()
         for database in (self._databases or {}).values():
             database.close()
 

@@ -1,15 +1,17 @@
 """Records laid out for people: the table of runs, and one run with its drawing and what was raised.
 
-It makes what rich prints; who prints it, and where, is somebody else's.
+It makes what rich prints, and prints it on standard output; what is read for it, and when, is somebody else's.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from datetime import UTC
 
+import click
 from rich.box import SIMPLE_HEAD
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -25,7 +27,17 @@ _STYLES: dict[State, str] = {
     "skipped": "dim",
     "dead": "bold magenta",
 }
+_UNBROKEN = 1000
 _ORDER: tuple[State, ...] = ("success", "running", "failed", "dead", "pending", "skipped")
+
+
+def show(content: RenderableType) -> None:
+    """Print it: as wide as the terminal, or elsewhere in lines that are not broken."""
+    console = Console(width=None if sys.stdout.isatty() else _UNBROKEN, highlight=False, markup=False, emoji=False)
+    with console.capture() as captured:
+        console.print(content)
+    for line in captured.get().splitlines():
+        click.echo(line.rstrip())
 
 
 def table_of(runs: Iterable[Summary]) -> RenderableType:

@@ -26,13 +26,13 @@ class DisplayConfig(Command):
         """Print it; there is no task."""
         import yaml
 
-        from fairlead.adapters.workflow.masking import masked
+        from fairlead.adapters.workflow.masking import Mask, secrets_in
         from fairlead.adapters.workflow.pipeline.logging import DEFAULT_LOGGING
         from fairlead.adapters.workflow.pipeline.scope import current
 
         config = current().config
         said = {name: value for name, value in config.items() if name != "logging" or value != DEFAULT_LOGGING}
-        shown = yaml.safe_dump(_plain(masked(said)), sort_keys=False, allow_unicode=True)
+        shown = yaml.safe_dump(Mask(secrets_in(config)).data(_plain(said)), sort_keys=False, allow_unicode=True)
         sys.stdout.write(f"# {config.path or 'There is no configuration file.'}\n{shown}")
 
 

@@ -15,8 +15,6 @@ import click
 from fairlead.adapters.errors import InputInvalid, Problem
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from fairlead.adapters.workflow.records.databases import Databases
 
 
@@ -25,7 +23,7 @@ def list_runs(databases: Databases, *, no_limit: bool = False, success_only: boo
     from fairlead.adapters.workflow.records import reading, report
 
     runs = reading.list_runs(databases, limit=None if no_limit else 20, state="success" if success_only else None)
-    _print(report.table_of(runs))
+    report.show(report.table_of(runs))
 
 
 def debug(databases: Databases, run_id: str) -> None:
@@ -37,7 +35,7 @@ def debug(databases: Databases, run_id: str) -> None:
         click.echo(f"Run {found.summary.id} ({found.summary.state}): no block has raised anything.")
         return
     for part in report.exceptions_of(found.exceptions):
-        _print(part)
+        report.show(part)
 
 
 def upgrade(
@@ -117,10 +115,12 @@ def execute_sql(
     from rich.table import Table
     from rich.text import Text
 
+    from fairlead.adapters.workflow.records import report
+
     table = Table(*names, box=SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False)
     for row in rows:
         table.add_row(*(Text("" if value is None else str(value)) for value in row))
-    _print(table)
+    report.show(table)
 
 
 def gen_doc(plugin: str, folder: Path) -> Path:
@@ -142,15 +142,3 @@ def _statements(script: str) -> list[str]:
             found.append(statement)
             statement = ""
     return [*found, statement] if statement.strip() else found
-
-
-def _print(content: RenderableType) -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False, markup=False, emoji=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, markup=False, emoji=False, width=200)
-    with console.capture() as captured:
-        console.print(content)
-    for line in captured.get().splitlines():
-        click.echo(line.rstrip())

@@ -80,9 +80,12 @@ class NodeRun:
         def work(run: Run) -> Outputs:
             return nodes.run_node(self._node, self._results(), self._inputs(), run)
 
-        outputs = self._do(work, whole={self._node.path})
+        # A map has tried its items again already.
+        block = self._node.block
+        exhausted = block.deals_with_parts and block.retries.times > 0
+        outputs = self._do(work, whole={self._node.path}, is_last=exhausted)
         data = self._given_on(outputs)
-        if isinstance(self._node.block, Choice):
+        if isinstance(block, Choice):
             self._ti.xcom_push("return_value", data)
             raise _skipping(self._sides(taken=not outputs[TAKEN]))
         return data
@@ -182,11 +185,10 @@ class NodeRun:
         Args:
             work: the part.
             whole: the paths of blocks whose tries and time limit are the task's.
-            items: the paths of items whose tries are the task's, and the time limit too if it has one.
+            items: the paths of items whose tries are the task's, but not their time limits.
             is_last: whether what fails has been tried again already.
         """
         plan, path = self._plan, self._node.path
-        limited = self._operator.execution_timeout is not None
         engine = named(plan.backend, **plan.options)
         run = Run(
             engine,
@@ -195,7 +197,7 @@ class NodeRun:
             cache=self._root,
             overwrite_cache=bool(self._param(OVERWRITE, default=plan.overwrite_cache)),
             memory=self._memory(),
-            whole=frozenset([*whole, *(items if limited else ())]),
+            whole=frozenset(whole),
             tried_outside=frozenset(items),
             on_outcome=self._show,
         )

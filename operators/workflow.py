@@ -33,8 +33,8 @@ from fairlead.operators.nodes import MapItemsOperator, MapJoinOperator, MapSplit
 if TYPE_CHECKING:
     from airflow.sdk.types import Operator
 
-    from fairlead.adapters.workflow.block import Block
     from fairlead.adapters.workflow.nodes import FlatNode
+    from fairlead.adapters.workflow.retries import Retries
     from fairlead.adapters.workflow.workflow import Workflow
 
 Granularity: TypeAlias = Literal["node", "map", "whole"]
@@ -286,7 +286,8 @@ def _add_tasks(plan: Plan, root: TaskGroup, inputs: Mapping[str, Any], cache: Pl
             first[node.path] = last[node.path] = NodeOperator(
                 **_named(name, group),
                 **arguments,
-                **_limits(node.block),
+                **_retries(node.retries),
+                **({} if node.timeout is None else {"execution_timeout": timedelta(seconds=node.timeout)}),
                 inputs=given,
                 trigger_rule=_trigger_rule(node),
                 doc_md=type(node.block).__doc__ if isinstance(node.block, Task) else None,
@@ -307,13 +308,10 @@ def _map_tasks(
     plan: Plan = arguments["plan"]
     inside = _new_group(group, name, tooltip="A map: what is in it is run once for each item.")
     split = MapSplitOperator(**_named("split", inside), **arguments, inputs=inputs, trigger_rule=_trigger_rule(node))
-    limits = _limits(block)
-    if (plan.chunk or block.chunk) != 1:
-        limits.pop("execution_timeout", None)  # which holds for each item
     items = MapItemsOperator.partial(
         **_named("items", inside),
         **arguments,
-        **limits,
+        **_retries(block.retries),
         map_index_template="{{ task.chunk.label }}",
         max_active_tis_per_dagrun=block.simultaneous_tasks,
     ).expand(chunk=split.output)
@@ -349,18 +347,17 @@ def _taken(group: TaskGroup) -> list[str]:
     return [str(key).rpartition(".")[2] for key in group.children]
 
 
-def _limits(block: Block) -> dict[str, Any]:
-    """Return the retries and the time limit of a block as Airflow's; what it does not say is left to the DAG."""
-    limits: dict[str, Any] = {}
-    if block.retries.times:
-        limits["retries"] = block.retries.times
-        limits["retry_delay"] = timedelta(seconds=block.retries.delay)
-        limits["max_retry_delay"] = timedelta(seconds=block.retries.max_delay)
-        if block.retries.backoff > 1:
-            limits["retry_exponential_backoff"] = block.retries.backoff
-    if block.timeout is not None:
-        limits["execution_timeout"] = timedelta(seconds=block.timeout)
-    return limits
+def _retries(retries: Retries) -> dict[str, Any]:
+    """Return retries as Airflow's; what a block does not say is left to the DAG."""
+    if not retries.times:
+        return {}
+    factor = {"retry_exponential_backoff": retries.backoff} if retries.backoff > 1 else {}
+    return {
+        "retries": retries.times,
+        "retry_delay": timedelta(seconds=retries.delay),
+        "max_retry_delay": timedelta(seconds=retries.max_delay),
+        **factor,
+    }
 
 
 def _trigger_rule(node: FlatNode) -> TriggerRule:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from fairlead.adapters.workflow.branches import BRANCHES, MergeTask, SkippedOutputs, is_skipped, skipped
 from fairlead.adapters.workflow.failures import Failure
 from fairlead.adapters.workflow.maps import MAPPED, ItemFailed, MapWorkflow
-from fairlead.adapters.workflow.retries import is_retryable
+from fairlead.adapters.workflow.retries import NONE, Retries, is_retryable
 from fairlead.adapters.workflow.running import run_block, run_item
 from fairlead.adapters.workflow.types import Skipped
 from fairlead.adapters.workflow.wiring import FromBlock, FromWorkflow
@@ -63,6 +63,16 @@ class FlatNode:
         named = [path for group in self.ups for path in group]
         given = [origin.node for origins in self.sources.values() for origin in origins if origin.node is not None]
         return list(dict.fromkeys([*named, *given]))
+
+    @property
+    def retries(self) -> Retries:
+        """How often a task that runs all of it is tried again: those of a map hold for its items, inside the task."""
+        return NONE if self.block.deals_with_parts else self.block.retries
+
+    @property
+    def timeout(self) -> float | None:
+        """How many seconds each of these tries may take; that of a map holds for its items."""
+        return None if self.block.deals_with_parts else self.block.timeout
 
 
 @dataclass(frozen=True)

@@ -154,13 +154,21 @@ def test_what_a_block_does_not_say_is_left_to_the_dag():
     assert task.retries == 7
 
 
-@pytest.mark.parametrize(("chunk", "limit"), [(1, timedelta(seconds=5)), (2, None)])
-def test_the_limit_of_an_item_is_the_tasks_if_it_is_alone_there(chunk, limit):
+@pytest.mark.parametrize("chunk", [1, 2])
+def test_the_limit_of_an_item_is_never_that_of_its_task_which_may_get_several(chunk):
     mapping = MapWorkflow(each(), name="mapping", map_on={"items": "item"}, timeout=5, simultaneous_tasks=2)
     items = workflow_dag(mapping, chunk=chunk).task_dict["mapping.items"]
 
-    assert items.execution_timeout == limit
+    assert items.execution_timeout is None
     assert items.max_active_tis_per_dagrun == 2
+
+
+@pytest.mark.parametrize("granularity", ["map", "whole"])
+def test_a_map_that_is_one_task_leaves_retries_and_limits_to_its_items(granularity):
+    mapping = MapWorkflow(each(), name="mapping", map_on={"items": "item"}, timeout=5, retries=2)
+    (task,) = workflow_dag(mapping, granularity=granularity).task_dict.values()
+
+    assert (task.retries, task.execution_timeout) == (0, None)
 
 
 def test_what_a_task_says_of_itself_is_shown():

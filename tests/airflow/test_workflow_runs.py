@@ -270,6 +270,25 @@ def test_items_of_a_chunk_are_tried_again_one_by_one_and_then_the_chunk_is_not(m
 # Skips
 
 
+def test_a_map_that_is_one_task_limits_and_tries_its_items_and_then_fails_at_once(tmp_path):
+    ledger = tmp_path / "ledger"
+
+    @as_task
+    def moody(item: int) -> {"sum": int}:
+        with ledger.open("a") as file:
+            file.write(f"{item}\n")
+        if item == 3:
+            raise OSError("moody")
+        threading.Event().wait(0.15)
+        return {"sum": item}
+
+    mapping = MapWorkflow(moody(), name="sums", map_on={"items": "item"}, retries=1, timeout=0.3)
+    tasks = Tasks(workflow_dag(mapping, cache=tmp_path, granularity="map"), items=[0, 1, 2, 3])
+    with pytest.raises(AirflowFailException, match="OSError: moody"):
+        tasks("sums", max_tries=3)
+    assert ledger.read_text().split() == ["0", "1", "2", "3", "3"]
+
+
 @as_task
 def nothing() -> {"a": int, "b": int}:
     return Skipped()

@@ -98,8 +98,8 @@ class Checkpoint(Protocol):
 class Memory(Protocol):
     """A host's memory that survives a retry."""
 
-    def checkpoint(self, path: str) -> contextlib.AbstractContextManager[Checkpoint]:
-        """Open the memory of one loop; it is forgotten when the loop has ended well."""
+    def checkpoint(self, path: str, work: str) -> contextlib.AbstractContextManager[Checkpoint]:
+        """Open the memory of one loop; it is forgotten when the loop has ended well, and holds for the same work only."""
         ...
 
 
@@ -182,9 +182,17 @@ class Run:
             self.check()
             pause.wait(min(left, 0.1))
 
-    def checkpoint(self, path: str) -> contextlib.AbstractContextManager[Checkpoint]:
-        """Open what the host remembers of a loop."""
-        return contextlib.nullcontext(_Forgetful()) if self.memory is None else self.memory.checkpoint(path)
+    def checkpoint(
+        self, loop: Workflow, inputs: Mapping[str, Any], path: str
+    ) -> contextlib.AbstractContextManager[Checkpoint]:
+        """Open what the host remembers of a loop that is given these inputs."""
+        if self.memory is not None:
+            from fairlead.adapters.workflow.memory import work_of
+
+            work = work_of(loop, inputs, self, path)
+            if work is not None:
+                return self.memory.checkpoint(path, work)
+        return contextlib.nullcontext(_Forgetful())
 
     def part(self, workflow: Workflow, inputs: Mapping[str, Any], path: str, extra: Mapping[str, Any]) -> Outputs:
         """Run the blocks of a loop once; ``extra`` is what, besides the inputs, tells this iteration from others."""

@@ -387,6 +387,51 @@ def test_a_loop_that_has_ended_well_is_forgotten_and_runs_anew_when_it_is_cleare
     assert seen == [16, 8, 8, 4, 16, 8, 4]
 
 
+@as_task
+def grow(value: int, by: int, asked: object = None) -> {"value": int}:
+    if grow.cut_off(value):
+        raise OSError("cut off")
+    return {"value": value + by}
+
+
+@pytest.fixture
+def grown(tmp_path, monkeypatch):
+    """Cut a loop off after one iteration; returns what runs its task, and what that has seen."""
+
+    def make(**inputs):
+        @as_workflow
+        def growth():
+            IterativeWorkflow(grow(), name="growth", initial_value=0, max_iterations=3)
+
+        seen = []
+        monkeypatch.setattr(grow, "cut_off", lambda value: seen.append(value) or len(seen) == 2, raising=False)
+        tasks = Tasks(workflow_dag(growth(), cache=tmp_path), **inputs)
+        with pytest.raises(OSError, match="cut off"):
+            tasks("growth")
+        return tasks, seen
+
+    return make
+
+
+def test_a_loop_goes_on_where_it_was_with_the_same_inputs_and_starts_anew_with_others(grown):
+    tasks, seen = grown(by=1)
+    assert tasks("growth", try_number=2) == {"value": 3}
+    assert seen == [0, 1, 1, 2]
+
+    tasks, seen = grown(by=1)
+    tasks.params = {"by": 100}
+    assert tasks("growth", try_number=2) == {"value": 300}
+    assert seen == [0, 1, 0, 100, 200]
+
+
+def test_a_loop_whose_inputs_cannot_be_told_from_others_starts_anew_and_says_so(grown, caplog):
+    tasks, seen = grown(by=1, asked=threading.Lock())
+
+    assert "growth: a retry will start anew" in caplog.text
+    assert tasks("growth", try_number=2) == {"value": 3}
+    assert seen == [0, 1, 0, 1, 2]
+
+
 # Inputs
 
 

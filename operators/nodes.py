@@ -94,7 +94,8 @@ class NodeOperator(BaseOperator):
             cache: where results and values are kept, a path or URL, or a template of one.
             kwargs: those of every operator.
         """
-        super().__init__(**kwargs)
+        # What a DAG's defaults say of XComs cannot hold here: they are the results.
+        super().__init__(**{**kwargs, "do_xcom_push": True})
         self.plan, self.node = plan, node
         self.inputs = inputs or {}
         self.cache = cache

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow.sdk import conf
+from airflow.sdk import TriggerRule, conf
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, DownstreamTasksSkipped
 
 from fairlead.adapters.cache import ResultCache
@@ -127,7 +127,7 @@ class NodeRun:
         split = self._plan.mapped_tasks[self._operator.task_id]
 
         def work(run: Run) -> list[tuple[int, Outputs | Failure]]:
-            packed = self._pulled(split, "shared")
+            packed = self._needed(split, "shared")
             shared = {name: self._values.get(data) for name, data in packed.items()}
             own = self._values.get(chunk["items"])
             items = {chunk["start"] + index: {**shared, **item} for index, item in enumerate(own)}
@@ -156,7 +156,7 @@ class NodeRun:
 
         def work(run: Run) -> Outputs:
             parts = [part for part in self._all_pulled(mapped) if part is not None]
-            chunks = self._pulled(self._plan.mapped_tasks[mapped]) or []
+            chunks = self._needed(self._plan.mapped_tasks[mapped])
             results = [
                 (each["index"], Failure(**each["failure"]) if "failure" in each else self._unpacked(each["outputs"]))
                 for part in parts
@@ -246,10 +246,12 @@ class NodeRun:
     # What is given
 
     def _results(self) -> dict[str, Outputs]:
-        """Return the outputs of the nodes before this one; those without any were skipped."""
+        """Return the outputs of the nodes before this one; those without any were skipped, where that can be."""
+        may_be_skipped = self._operator.trigger_rule != TriggerRule.ALL_SUCCESS
+        pulled = self._pulled if may_be_skipped else self._needed
         found: dict[str, Outputs] = {}
         for path in self._node.after:
-            data = self._pulled(self._plan.tasks[path])
+            data = pulled(self._plan.tasks[path])
             found[path] = skipped(self._plan.node(path).outputs) if data is None else self._unpacked(data)
         return found
 
@@ -259,6 +261,15 @@ class NodeRun:
     def _pulled(self, task_id: str, key: str = "return_value") -> Any:
         """Return an XCom of a task that is not mapped, or None if there is none."""
         (found,) = self._all_pulled(task_id, key)
+        return found
+
+    def _needed(self, task_id: str, key: str = "return_value") -> Any:
+        """Return an XCom of a task that has ended well."""
+        found = self._pulled(task_id, key)
+        if found is None:
+            message = f"The task '{task_id}' is a success, but its XCom '{key}' is not there."
+            remedy = f"Clear the task '{task_id}', so that it runs again: marking it as a success makes no outputs."
+            raise StorageFailed(message, remedy=remedy)
         return found
 
     def _all_pulled(self, task_id: str, key: str = "return_value") -> list[Any]:

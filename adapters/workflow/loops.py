@@ -1,7 +1,8 @@
 """Loops: a workflow that is run again and again, with the same inputs or with its own outputs sent back into it.
 
 Each iteration can be kept (``cache=True``) and found again; where the host has a memory that survives a retry, a loop
-that is the same work goes on at the iteration where it was cut off. Options other than ``cache`` hold for the loop as a whole.
+that is still the same work goes on at the iteration where it was cut off. Options other than ``cache`` hold for the
+loop as a whole.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ class Memory(Protocol):
     """A host's memory that survives a retry."""
 
     def checkpoint(self, path: str, work: str) -> contextlib.AbstractContextManager[Checkpoint]:
-        """Open the memory of one loop; it is forgotten when the loop has ended well, and holds for the same work only."""
+        """Open the memory of one loop, for the same work; it is forgotten when the loop has ended well."""
         ...
 
 

@@ -171,6 +171,13 @@ def test_a_map_that_is_one_task_leaves_retries_and_limits_to_its_items(granulari
     assert (task.retries, task.execution_timeout) == (0, None)
 
 
+def test_results_are_xcoms_whatever_the_dag_says_of_others():
+    dag = workflow_dag(outer(), default_args={"do_xcom_push": False})
+    items = dag.task_dict["inner.all_of_them.items"].unmap({"chunk": {}})
+
+    assert all(task.do_xcom_push for task in (dag.task_dict["one"], dag.task_dict["inner.all_of_them.join"], items))
+
+
 def test_what_a_task_says_of_itself_is_shown():
     assert workflow_dag(outer()).task_dict["one"].doc_md == "Add nothing."
 

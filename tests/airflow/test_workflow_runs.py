@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("airflow")
 
 from airflow.dag_processing.dagbag import DagBag
-from airflow.sdk import DAG
+from airflow.sdk import DAG, TriggerRule
 from airflow.sdk.exceptions import (
     AirflowFailException,
     AirflowSkipException,
@@ -192,6 +192,16 @@ def chunks(tasks):
     return tasks.xcoms["sums.split", "return_value", -1]
 
 
+@pytest.mark.parametrize("task_id", ["sums.split", "numbers"])
+def test_a_result_that_is_not_there_is_told_and_never_taken_for_a_skip(mapped, task_id):
+    tasks = mapped(3)
+    for where in [where for where in tasks.xcoms if where[0] == task_id]:
+        del tasks.xcoms[where]
+
+    with pytest.raises(StorageFailed, match=f"'{task_id}' is a success.*Clear the task '{task_id}'"):
+        tasks("sums.join" if task_id == "sums.split" else "sums.split")
+
+
 @pytest.mark.parametrize(("count", "size"), [(1, 1), (32, 1), (33, 3), (1000, 63), (100_000, 256)])
 def test_many_short_items_are_few_tasks(count, size):
     assert auto_size(count) == size
@@ -267,9 +277,6 @@ def test_items_of_a_chunk_are_tried_again_one_by_one_and_then_the_chunk_is_not(m
     assert ledger.read_text().split() == ["0", "1", "1", "2", "2"]
 
 
-# Skips
-
-
 def test_a_map_that_is_one_task_limits_and_tries_its_items_and_then_fails_at_once(tmp_path):
     ledger = tmp_path / "ledger"
 
@@ -287,6 +294,9 @@ def test_a_map_that_is_one_task_limits_and_tries_its_items_and_then_fails_at_onc
     with pytest.raises(AirflowFailException, match="OSError: moody"):
         tasks("sums", max_tries=3)
     assert ledger.read_text().split() == ["0", "1", "2", "3", "3"]
+
+
+# Skips
 
 
 @as_task
@@ -309,8 +319,10 @@ def test_a_block_that_returns_skipped_is_skipped_and_so_is_what_comes_after(tmp_
 
     with pytest.raises(AirflowSkipException):
         tasks("nothing")
+    # Airflow itself skips what needs all before it, so that this never runs; else the task tells.
+    assert tasks.dag.task_dict["use"].trigger_rule == TriggerRule.ALL_SUCCESS
     with pytest.raises(AirflowSkipException):
-        tasks("use")
+        tasks("use", trigger_rule=TriggerRule.NONE_FAILED)
 
 
 def test_a_choice_skips_the_side_that_is_not_taken(tmp_path):

@@ -15,21 +15,17 @@ from typing import Any, Literal, TypeAlias
 from prefect import Flow
 from prefect.logging import get_run_logger
 from prefect.task_runners import TaskRunner
-from pydantic import TypeAdapter, ValidationError
-from pydantic.errors import PydanticUserError
 from pydantic.fields import FieldInfo
 
 from fairlead.adapters.cache import ResultCache
 from fairlead.adapters.errors import InputInvalid, Problem
 from fairlead.adapters.values import ValueStore
-from fairlead.adapters.workflow.checks import fits_value
 from fairlead.adapters.workflow.chunks import ChunkSize
 from fairlead.adapters.workflow.engines import NAMES, named
 from fairlead.adapters.workflow.exceptions import WorkflowInvalid
-from fairlead.adapters.workflow.forms import fields_of, parameters_schema
+from fairlead.adapters.workflow.forms import fields_of, filled_in, parameters_schema
 from fairlead.adapters.workflow.nodes import flatten, unpacked
 from fairlead.adapters.workflow.running import Run, current_parameters, placed
-from fairlead.adapters.workflow.targets import Target
 from fairlead.adapters.workflow.types import NO_DEFAULT
 from fairlead.adapters.workflow.wiring import check, check_inside, resolved
 from fairlead.adapters.workflow.workflow import Workflow
@@ -199,38 +195,13 @@ def _without_required(schema: Mapping[str, Any]) -> dict[str, Any]:
 def _inputs(plan: Plan, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the workflow is given, packed; raises `IOCheckerError` with all that does not fit."""
     workflow = plan.flat.workflow
-    values = {
-        name: _fitted(workflow.inputs[name], value)
-        for name, value in given.items()
-        if not _is_default(workflow.inputs[name], value)
-    }
-    values = resolved(workflow, values)
+    values = resolved(workflow, filled_in(workflow, given))
     with placed(Run(named("default"), parameters=plan.parameters), ""):
         check(workflow, values)
     return {
         name: plan.store.put(value, f"{workflow.kind} '{workflow.name}', input '{name}'")
         for name, value in values.items()
     }
-
-
-def _is_default(target: Target, value: Any) -> bool:
-    """Tell whether a form has filled in a default: what is left out elsewhere is left out here, or it is other work.
-
-    A form has None for a default that is no JSON data.
-    """
-    if value is None:
-        return not (target.is_required or fits_value(None, target.type)) or target.default is None
-    return type(value) is type(target.default) and isinstance(value, str | int | float) and value == target.default
-
-
-def _fitted(target: Target, value: Any) -> Any:
-    """Return JSON data as what an input takes, such as a date, where pydantic can make that of it."""
-    if fits_value(value, target.type):
-        return value
-    try:
-        return TypeAdapter(target.type).validate_python(value)
-    except (PydanticUserError, ValidationError):
-        return value  # the workflow says what is wrong with it
 
 
 # Arguments

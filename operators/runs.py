@@ -23,6 +23,7 @@ from fairlead.adapters.workflow.chunks import cut, put_together
 from fairlead.adapters.workflow.engines import named
 from fairlead.adapters.workflow.exceptions import ExitPipeline
 from fairlead.adapters.workflow.failures import Failure
+from fairlead.adapters.workflow.forms import filled_in, fitted
 from fairlead.adapters.workflow.memory import StoredMemory
 from fairlead.adapters.workflow.retries import is_retryable
 from fairlead.adapters.workflow.running import Run, note_place, placed
@@ -279,13 +280,12 @@ class NodeRun:
 
     def _inputs(self) -> dict[str, Any]:
         """Return the workflow's inputs as far as the node takes them: given to the task, or parameters of the DAG."""
-        given = {name: self._values.get(value) for name, value in plain(self._operator.inputs, "inputs").items()}
-        for name, target in self._plan.flat.workflow.inputs.items():
-            if name not in given and name in self._params:
-                value = self._params[name]
-                if value is not None or target.is_required:  # None: nobody has filled it in
-                    given[name] = value
-        return given
+        workflow = self._plan.flat.workflow
+        given = {
+            name: fitted(workflow.inputs[name], self._values.get(value))
+            for name, value in plain(self._operator.inputs, "inputs").items()
+        }
+        return {**filled_in(workflow, self._params), **given}
 
     def _param(self, name: str, *, default: Any) -> Any:
         """Return a parameter of the DAG that is no input of the workflow."""

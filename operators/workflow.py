@@ -286,8 +286,7 @@ def _add_tasks(plan: Plan, root: TaskGroup, inputs: Mapping[str, Any], cache: Pl
             first[node.path] = last[node.path] = NodeOperator(
                 **_named(name, group),
                 **arguments,
-                **_retries(node.retries),
-                **({} if node.timeout is None else {"execution_timeout": timedelta(seconds=node.timeout)}),
+                **_limits(node.retries, node.timeout),
                 inputs=given,
                 trigger_rule=_trigger_rule(node),
                 doc_md=type(node.block).__doc__ if isinstance(node.block, Task) else None,
@@ -311,7 +310,7 @@ def _map_tasks(
     items = MapItemsOperator.partial(
         **_named("items", inside),
         **arguments,
-        **_retries(block.retries),
+        **_limits(block.retries),
         map_index_template="{{ task.chunk.label }}",
         max_active_tis_per_dagrun=block.simultaneous_tasks,
     ).expand(chunk=split.output)
@@ -347,17 +346,18 @@ def _taken(group: TaskGroup) -> list[str]:
     return [str(key).rpartition(".")[2] for key in group.children]
 
 
-def _retries(retries: Retries) -> dict[str, Any]:
-    """Return retries as Airflow's; what a block does not say is left to the DAG."""
-    if not retries.times:
-        return {}
-    factor = {"retry_exponential_backoff": retries.backoff} if retries.backoff > 1 else {}
-    return {
-        "retries": retries.times,
-        "retry_delay": timedelta(seconds=retries.delay),
-        "max_retry_delay": timedelta(seconds=retries.max_delay),
-        **factor,
-    }
+def _limits(retries: Retries, timeout: float | None = None) -> dict[str, Any]:
+    """Return retries and a time limit as Airflow's; what a block does not say is left to the DAG."""
+    limits: dict[str, Any] = {}
+    if retries.times:
+        limits["retries"] = retries.times
+        limits["retry_delay"] = timedelta(seconds=retries.delay)
+        limits["max_retry_delay"] = timedelta(seconds=retries.max_delay)
+        if retries.backoff > 1:
+            limits["retry_exponential_backoff"] = retries.backoff
+    if timeout is not None:
+        limits["execution_timeout"] = timedelta(seconds=timeout)
+    return limits
 
 
 def _trigger_rule(node: FlatNode) -> TriggerRule:

@@ -1,5 +1,6 @@
 """What holds when Airflow runs the tasks of a workflow: results, skips, failures, tries, chunks, values, stopping."""
 
+import datetime as dt
 import json
 import signal
 import threading
@@ -465,6 +466,20 @@ def test_what_nobody_fills_in_is_what_the_task_says(tmp_path):
 def test_an_input_of_another_type_fails_at_once_and_is_named(tmp_path):
     with pytest.raises(AirflowFailException, match="task 'optional', input 'number': 'one' is a str"):
         Tasks(workflow_dag(options(), cache=tmp_path), number="one")("optional")
+
+
+@as_task
+def day_of(day: dt.date) -> {"weekday": int}:
+    return {"weekday": day.weekday()}
+
+
+def test_json_data_becomes_what_an_input_takes_from_a_form_and_from_other_tasks(tmp_path):
+    with Workflow(name="days") as days:
+        day_of()
+    assert Tasks(workflow_dag(days, cache=tmp_path), day="2024-02-29")("day_of") == {"weekday": 3}
+    with DAG("joined", schedule=None) as dag:
+        WorkflowTaskGroup(days, inputs={"day": "2024-03-01"}, cache=tmp_path)
+    assert Tasks(dag)("days.day_of") == {"weekday": 4}
 
 
 def test_any_value_travels_between_groups(tmp_path):

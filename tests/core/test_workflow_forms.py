@@ -1,5 +1,6 @@
 """What of a workflow is asked for in a form, and how its types are told in JSON Schema."""
 
+import datetime as dt
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -7,7 +8,7 @@ from typing import Annotated, Any, Literal
 import pytest
 
 from fairlead.adapters.workflow import MapWorkflow, Parameter, Workflow, as_task
-from fairlead.adapters.workflow.forms import Field, fields_of, parameters_schema, schema_of
+from fairlead.adapters.workflow.forms import Field, fields_of, filled_in, parameters_schema, schema_of
 
 
 @pytest.mark.parametrize(
@@ -60,3 +61,17 @@ def test_parameters_are_found_at_all_depths_by_the_names_of_the_tasks():
     with Workflow() as without:
         pass
     assert parameters_schema(without) is None
+
+
+@as_task
+def dated(day: dt.date, count: int = 3, where: Path = Path("here"), name: str | None = "a", more: object = 0):
+    print(day, count, where, name, more)
+
+
+def test_what_a_form_has_is_what_the_inputs_take_and_defaults_are_left_out():
+    with Workflow() as workflow:
+        dated()
+
+    form = {"day": "2024-02-29", "count": 3, "where": None, "name": None, "cache": "not an input"}
+    assert filled_in(workflow, form) == {"day": dt.date(2024, 2, 29), "name": None}
+    assert filled_in(workflow, {"day": "soon", "where": "there"}) == {"day": "soon", "where": Path("there")}

@@ -98,6 +98,8 @@ class NodeOperator(BaseOperator):
         super().__init__(**{**kwargs, "do_xcom_push": True})
         self.plan, self.node = plan, node
         self.inputs = inputs or {}
+        self.templates = self.inputs
+        """The inputs as they were before Airflow rendered them."""
         self.cache = cache
         kind = plan.node(node).block.kind
         self.ui_color = _COLORS.get(kind, "#d7eef4")

@@ -15,7 +15,7 @@ from airflow.sdk import TriggerRule, conf
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, DownstreamTasksSkipped
 
 from fairlead.adapters.cache import ResultCache
-from fairlead.adapters.errors import Cancelled, StorageFailed
+from fairlead.adapters.errors import Cancelled, ContractInvalid, InputInvalid, StorageFailed
 from fairlead.adapters.values import ValueStore
 from fairlead.adapters.workflow import nodes
 from fairlead.adapters.workflow.branches import TAKEN, Choice, Side, is_skipped, skipped
@@ -29,7 +29,7 @@ from fairlead.adapters.workflow.retries import is_retryable
 from fairlead.adapters.workflow.running import Run, note_place, placed
 from fairlead.adapters.workflow.units import UnitBlock
 from fairlead.adapters.workflow.workflow import Workflow
-from fairlead.operators.tasks import plain, show_datasets
+from fairlead.operators.tasks import NATIVE_REMEDY, plain, show_datasets, template_places
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -216,7 +216,10 @@ class NodeRun:
             # Airflow has noted already if it was a user who stopped the task; a worker that goes away is worth a retry.
             if isinstance(error, Cancelled) or (is_retryable(error) and not is_last):
                 raise
-            raise AirflowFailException(_told(error)) from error
+            remedy = (
+                NATIVE_REMEDY if isinstance(error, InputInvalid | ContractInvalid) and self._has_rendered_text() else ""
+            )
+            raise AirflowFailException(f"{_told(error)}{remedy}") from error
         finally:
             engine.close()
             self._tell_failures(run)
@@ -286,6 +289,12 @@ class NodeRun:
             for name, value in plain(self._operator.inputs, "inputs").items()
         }
         return {**filled_in(workflow, self._params), **given}
+
+    def _has_rendered_text(self) -> bool:
+        """Tell whether a template has given an input of this node as text."""
+        given, templates = self._operator.inputs, self._operator.templates
+        texts = [name for name, value in given.items() if isinstance(value, str)]
+        return any(True for name in texts for _ in template_places(templates[name], name))
 
     def _param(self, name: str, *, default: Any) -> Any:
         """Return a parameter of the DAG that is no input of the workflow."""

@@ -3,7 +3,7 @@
     dag = workflow_dag(Study(), schedule="@daily")
 
     with DAG("report"):
-        prepare() >> WorkflowTaskGroup(Study(), inputs={"sites": "{{ params.sites }}"}) >> publish()
+        prepare() >> WorkflowTaskGroup(Study(), inputs={"year": 2024}) >> publish()
 
 What a task does is in ``nodes``; it runs nothing and reads nothing when a DAG file is parsed.
 """
@@ -77,7 +77,7 @@ def workflow_dag(
         granularity: what a task is: a block, or a chunk of a map's items (``node``); a block, and a map is one
             (``map``); or all of it (``whole``).
         chunk: how many items of a map a task takes, instead of what the maps say: ``auto`` is one up to 32 items, and a
-            sixteenth of more.
+            sixteenth of more, but not more than 256.
         backend: the engine for what runs inside one task, see `fairlead.adapters.workflow.run`.
         backend_options: of that engine.
         params: more parameters of the DAG.
@@ -126,7 +126,8 @@ class WorkflowTaskGroup(TaskGroup):
             workflow: what to run.
             group_id: the workflow's name without it.
             inputs: values for its inputs, templates, or outputs of other tasks, also of another such group. An input
-                that is not given is the DAG's parameter of its name.
+                that is not given is the DAG's parameter of its name. A template gives text, unless the DAG has
+                ``render_template_as_native_obj=True``.
             parameters: values of the tasks' parameters, by the names of the tasks.
             cache: as for `workflow_dag`, as are the others.
             overwrite_cache: whether blocks run in any case, and replace what the cache holds.

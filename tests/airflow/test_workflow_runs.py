@@ -482,6 +482,24 @@ def test_json_data_becomes_what_an_input_takes_from_a_form_and_from_other_tasks(
     assert Tasks(dag)("days.day_of") == {"weekday": 4}
 
 
+@pytest.mark.parametrize("native", [False, True])
+def test_a_template_whose_text_does_not_fit_is_told_how_to_be_a_value(tmp_path, native):
+    with DAG("joined", schedule=None, params={"sites": [1, 2]}, render_template_as_native_obj=native) as dag:
+        mapping = MapWorkflow(costly(), name="costs", map_on={"sites": "number"})
+        WorkflowTaskGroup(mapping, inputs={"sites": "{{ params.sites }}"}, cache=tmp_path)
+    tasks = Tasks(dag, scratch=str(tmp_path))
+    split = dag.task_dict["costs.costs.split"]
+    split.render_template_fields({"params": {"sites": [1, 2]}})
+
+    if native:
+        assert [chunk["label"] for chunk in tasks("costs.costs.split")] == ["item 0: 1", "item 1: 2"]
+    else:
+        with pytest.raises(
+            AirflowFailException, match=r"(?s)'\[1, 2\]' has no items.*render_template_as_native_obj=True"
+        ):
+            tasks("costs.costs.split")
+
+
 def test_any_value_travels_between_groups(tmp_path):
     @as_task
     def make() -> {"blob": bytes}:

@@ -200,7 +200,7 @@ def _inputs(plan: Plan, given: Mapping[str, Any]) -> dict[str, Any]:
         check(workflow, values)
     return {
         name: plan.store.put(value, f"{workflow.kind} '{workflow.name}', input '{name}'")
-        for name, value in values.items()
+        for name, value in {**plan.flat.defaults, **values}.items()
     }
 
 

@@ -288,7 +288,7 @@ class NodeRun:
             name: fitted(workflow.inputs[name], self._values.get(value))
             for name, value in plain(self._operator.inputs, "inputs").items()
         }
-        return {**filled_in(workflow, self._params), **given}
+        return {**self._plan.flat.defaults, **filled_in(workflow, self._params), **given}
 
     def _has_rendered_text(self) -> bool:
         """Tell whether a template has given an input of this node as text."""

@@ -365,5 +365,7 @@ def _trigger_rule(node: FlatNode) -> TriggerRule:
     """Return when a node's task starts: so that Airflow itself skips what the workflow would, where it can tell."""
     if isinstance(node.block, MergeTask):
         return TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS
-    is_plain = all(len(ends) == 1 for ends in node.ups) and all(len(origins) == 1 for origins in node.sources.values())
+    is_plain = all(len(ends) == 1 for ends in node.ups) and all(
+        len(origins) == 1 or all(origin.node is None for origin in origins) for origins in node.sources.values()
+    )
     return TriggerRule.ALL_SUCCESS if is_plain else TriggerRule.NONE_FAILED  # then the task itself tells

@@ -69,6 +69,7 @@ class LoopWorkflow(Workflow):
         """See `Workflow.execute`."""
         with run.checkpoint(self, inputs, path) as checkpoint:
             start, outputs = checkpoint.load() or (0, {})
+            given = {**self.added_defaults, **inputs}
             for number in itertools.count(start) if self.infinite else range(start, self.iterations or 0):
                 if number == self.limit:
                     raise ResultInvalid(
@@ -79,7 +80,7 @@ class LoopWorkflow(Workflow):
                             "Mend what should end it, or raise the limit.",
                         )
                     )
-                outputs = run.part(self, inputs, f"{path}[{number}]", {"iteration": number})
+                outputs = run.part(self, given, f"{path}[{number}]", {"iteration": number})
                 checkpoint.save(number + 1, outputs)
             return outputs
 

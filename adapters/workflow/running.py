@@ -254,6 +254,8 @@ def run_block(block: Block, inputs: Mapping[str, Any], run: Run, path: str) -> O
 def run_item(mapping: MapWorkflow, index: int, inputs: Mapping[str, Any], run: Run, path: str) -> Outputs | ItemFailed:
     """Run an item of a map in the same way, by the options of the map; an exception becomes its record."""
     place = f"{path}[{index}]"
+    if mapping.added_inputs:
+        inputs = {**mapping.added_defaults, **inputs}
     try:
         if run.observer is None and not mapping.cache and mapping.timeout is None and not mapping.retries.times:
             return run_in_order(mapping.wiring(), inputs, run, place)

@@ -488,3 +488,15 @@ def test_inputs_are_checked_inside_maps_before_anything_runs():
 
 def test_a_map_of_ten_thousand_items_keeps_their_order():
     assert run(mapped(Tenfold()), {"x": range(10_000)}).outputs == {"y": [x * 10 for x in range(10_000)]}
+
+
+def test_a_sequence_that_was_added_with_a_default_is_gone_through():
+    @as_task
+    def Double(n: int) -> {"twice": int}:
+        return {"twice": 2 * n}
+
+    mapping = MapWorkflow(Double(), map_on={"numbers": "n"})
+    mapping.add_input("numbers", list, [1, 2])
+
+    assert mapping() == {"twice": [2, 4]}
+    assert mapping(numbers=[3]) == {"twice": [6]}

@@ -10,7 +10,7 @@ import keyword
 import os
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from prefect import Flow
 from prefect.logging import get_run_logger
@@ -20,23 +20,19 @@ from pydantic.fields import FieldInfo
 from fairlead.adapters.cache import ResultCache
 from fairlead.adapters.errors import InputInvalid, Problem
 from fairlead.adapters.values import ValueStore
-from fairlead.adapters.workflow.chunks import ChunkSize
-from fairlead.adapters.workflow.engines import NAMES, named
-from fairlead.adapters.workflow.exceptions import WorkflowInvalid
+from fairlead.adapters.workflow.chunks import ChunkSize, Granularity, check_cut
+from fairlead.adapters.workflow.engines import named
 from fairlead.adapters.workflow.forms import fields_of, filled_in, parameters_schema
 from fairlead.adapters.workflow.nodes import flatten, unpacked
 from fairlead.adapters.workflow.running import Run, current_parameters, placed
 from fairlead.adapters.workflow.types import NO_DEFAULT
-from fairlead.adapters.workflow.wiring import check, check_inside, resolved
+from fairlead.adapters.workflow.wiring import check, resolved
 from fairlead.adapters.workflow.workflow import Workflow
 from fairlead.flows.forms import caller, signature
 from fairlead.flows.node_tasks import Plan, Shipped
 from fairlead.flows.results import SERIALIZER
 from fairlead.flows.schedule import Schedule, tasks_of
 from fairlead.flows.task_logs import listening
-
-Granularity: TypeAlias = Literal["node", "map", "whole"]
-GRANULARITY: tuple[Granularity, ...] = ("node", "map", "whole")
 
 
 def workflow_flow(
@@ -91,7 +87,8 @@ def workflow_flow(
         WorkflowInvalid: this is no workflow, or something in it does not fit; all of it is told.
         InputInvalid: an argument is out of range.
     """
-    _check_arguments(workflow, granularity, chunk, backend)
+    check_cut(workflow, granularity, chunk, backend)
+    _check_names(workflow)
     flat = flatten(workflow, whole=granularity == "whole")
     root = None if cache is None else os.fspath(cache)
     persist = True if persist_result is None and options.get("retries") else persist_result
@@ -207,21 +204,11 @@ def _inputs(plan: Plan, given: Mapping[str, Any]) -> dict[str, Any]:
 # Arguments
 
 
-def _check_arguments(workflow: Workflow, granularity: str, chunk: ChunkSize, backend: str) -> None:
-    if not isinstance(workflow, Workflow):  # pyright: ignore[reportUnnecessaryIsInstance] (users pass factories)
-        hint = "Call it: what @as_workflow makes returns the workflow." if callable(workflow) else ""
-        raise WorkflowInvalid(Problem("workflow", f"{workflow!r} is none", "a workflow", hint))
-    problems: list[Problem] = []
-    for place, value, known in (("granularity", granularity, GRANULARITY), ("backend", backend, NAMES)):
-        if value not in known:
-            problems.append(Problem(place, f"{value!r} is unknown", ", ".join(known), "Choose one of these."))
-    if chunk not in {None, "auto"} and not (isinstance(chunk, int) and chunk > 0):
-        problems.append(Problem("chunk", f"{chunk!r} is no number of items", "a whole number above 0, or 'auto'", ""))
-    problems += [
+def _check_names(workflow: Workflow) -> None:
+    problems = [
         Problem(f"input '{name}'", "cannot be a flow's parameter", "a name as Python has them", "Rename it.")
         for name in workflow.inputs
         if not name.isidentifier() or keyword.iskeyword(name)
     ]
     if problems:
         raise InputInvalid(problems)
-    check_inside(workflow)

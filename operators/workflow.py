@@ -14,20 +14,18 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow.sdk import DAG, ObjectStoragePath, Param, TaskGroup, TriggerRule, XComArg
 
 from fairlead.adapters.errors import InputInvalid, Problem
 from fairlead.adapters.workflow.branches import MergeTask
-from fairlead.adapters.workflow.chunks import ChunkSize, is_cut
-from fairlead.adapters.workflow.engines import NAMES
+from fairlead.adapters.workflow.chunks import ChunkSize, Granularity, check_cut, is_cut
 from fairlead.adapters.workflow.forms import fields_of, parameters_schema
 from fairlead.adapters.workflow.maps import MapWorkflow
 from fairlead.adapters.workflow.nodes import flatten
 from fairlead.adapters.workflow.task import Task
 from fairlead.adapters.workflow.types import NO_DEFAULT
-from fairlead.adapters.workflow.wiring import check_inside
 from fairlead.operators.nodes import MapItemsOperator, MapJoinOperator, MapSplitOperator, NodeOperator, Plan
 
 if TYPE_CHECKING:
@@ -37,9 +35,7 @@ if TYPE_CHECKING:
     from fairlead.adapters.workflow.retries import Retries
     from fairlead.adapters.workflow.workflow import Workflow
 
-Granularity: TypeAlias = Literal["node", "map", "whole"]
 Place: TypeAlias = str | os.PathLike[str] | ObjectStoragePath | None
-GRANULARITY: tuple[Granularity, ...] = ("node", "map", "whole")
 _RESERVED = ("parameters", "overwrite_cache")
 
 
@@ -84,10 +80,11 @@ def workflow_dag(
         dag_arguments: those of `DAG`, e.g. ``start_date`` and ``default_args``.
 
     Raises:
-        IOCheckerError: the workflow's blocks do not fit together; all of it is told.
+        WorkflowInvalid: this is no workflow, or its blocks do not fit together; all of it is told.
         InputInvalid: an argument is unknown, or names no input of the workflow.
     """
-    _check_arguments(workflow, inputs or {}, granularity, chunk, backend)
+    check_cut(workflow, granularity, chunk, backend)
+    _check_inputs(workflow, inputs or {})
     if schedule is not None:
         _check_complete(workflow, inputs or {}, parameters or {}, params or {})
     form = {
@@ -138,11 +135,12 @@ class WorkflowTaskGroup(TaskGroup):
             group_arguments: those of `TaskGroup`.
 
         Raises:
-            IOCheckerError: the workflow's blocks do not fit together; all of it is told.
+            WorkflowInvalid: this is no workflow, or its blocks do not fit together; all of it is told.
             InputInvalid: an argument is unknown, names no input or is missing; or the group is in a mapped one.
         """
         given = dict(inputs or {})
-        _check_arguments(workflow, given, granularity, chunk, backend)
+        check_cut(workflow, granularity, chunk, backend)
+        _check_inputs(workflow, given)
         super().__init__(group_id=group_id or identifier(workflow.name), **group_arguments)
         _check_complete(workflow, given, parameters or {}, self.dag.params)
         if any(True for _ in self.iter_mapped_task_groups()):
@@ -178,24 +176,15 @@ def identifier(name: str, taken: Sequence[str] = ()) -> str:
 # Arguments
 
 
-def _check_arguments(
-    workflow: Workflow, inputs: Mapping[str, Any], granularity: str, chunk: ChunkSize, backend: str
-) -> None:
-    problems: list[Problem] = []
-    for name, value, known in (("granularity", granularity, GRANULARITY), ("backend", backend, NAMES)):
-        if value not in known:
-            problems.append(Problem(name, f"{value!r} is unknown", ", ".join(known), "Choose one of these."))
-    if chunk not in {None, "auto"} and not (isinstance(chunk, int) and chunk > 0):
-        problems.append(Problem("chunk", f"{chunk!r} is no number of items", "a whole number above 0, or 'auto'", ""))
+def _check_inputs(workflow: Workflow, inputs: Mapping[str, Any]) -> None:
     there = ", ".join(workflow.inputs) or "none"
-    problems += [
+    problems = [
         Problem(f"inputs.{name}", f"is no input of '{workflow.name}'", f"one of: {there}", "Leave it out.")
         for name in inputs
         if name not in workflow.inputs
     ]
     if problems:
         raise InputInvalid(problems)
-    check_inside(workflow)
 
 
 def _check_complete(

@@ -24,7 +24,7 @@ from fairlead.adapters.workflow import (
     as_task,
     as_workflow,
 )
-from fairlead.adapters.workflow.exceptions import IOCheckerError
+from fairlead.adapters.workflow.exceptions import IOCheckerError, WorkflowInvalid
 from fairlead.operators import WorkflowTaskGroup, workflow_dag
 
 HERE = Path(__file__).parent
@@ -310,6 +310,11 @@ def test_a_group_in_a_mapped_group_is_refused_with_what_to_do_instead():
 def test_an_argument_that_is_wrong_is_named(arguments, message):
     with pytest.raises(InputInvalid, match=message):
         workflow_dag(outer(), **arguments)
+
+
+def test_what_is_no_workflow_is_refused():
+    with pytest.raises(WorkflowInvalid, match="Call it"):
+        workflow_dag(outer)
 
 
 def test_what_does_not_fit_together_is_told_when_the_file_is_parsed():

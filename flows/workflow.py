@@ -22,7 +22,7 @@ from fairlead.adapters.errors import InputInvalid, Problem
 from fairlead.adapters.values import ValueStore
 from fairlead.adapters.workflow.chunks import ChunkSize, Granularity, check_cut
 from fairlead.adapters.workflow.engines import named
-from fairlead.adapters.workflow.forms import fields_of, filled_in, parameters_schema
+from fairlead.adapters.workflow.forms import fields_of, filled_in, merged_parameters, parameters_schema
 from fairlead.adapters.workflow.nodes import flatten, unpacked
 from fairlead.adapters.workflow.running import Run, current_parameters, placed
 from fairlead.adapters.workflow.types import NO_DEFAULT
@@ -89,6 +89,7 @@ def workflow_flow(
     """
     check_cut(workflow, granularity, chunk, backend)
     _check_names(workflow)
+    parameters = merged_parameters(parameters)
     flat = flatten(workflow, whole=granularity == "whole")
     root = None if cache is None else os.fspath(cache)
     persist = True if persist_result is None and options.get("retries") else persist_result
@@ -104,7 +105,7 @@ def workflow_flow(
         chosen = {name: value for name, value in values.items() if name not in flat.workflow.inputs}
         plan = Plan(
             flat=flat,
-            parameters=chosen.get("parameters", parameters) or current_parameters(),
+            parameters=merged_parameters(current_parameters(), parameters, chosen.get("parameters")),
             cache=chosen.get("cache", root),
             overwrite_cache=bool(chosen.get("overwrite_cache", overwrite_cache)),
             backend=backend,
@@ -162,7 +163,7 @@ class WorkflowFlow(Flow[..., dict[str, Any]]):
 
 
 def _properties(
-    workflow: Workflow, parameters: Mapping[str, Mapping[str, Any]] | None, cache: str | None, *, overwrite_cache: bool
+    workflow: Workflow, parameters: Mapping[str, Mapping[str, Any]], cache: str | None, *, overwrite_cache: bool
 ) -> dict[str, dict[str, Any]]:
     """Return the JSON Schemas of the flow's parameters, each with its default if it has one."""
     properties: dict[str, dict[str, Any]] = {}
@@ -171,9 +172,12 @@ def _properties(
         properties[field.name] = {**field.schema, **default}
     more: dict[str, dict[str, Any]] = {}
     if (schema := parameters_schema(workflow)) is not None:
-        given = {task: dict(section) for task, section in (parameters or {}).items()}
         # Those that are not given here may be in a pipeline's configuration.
-        more["parameters"] = {**_without_required(schema), "default": given, "description": "Parameters of its tasks."}
+        more["parameters"] = {
+            **_without_required(schema),
+            "default": dict(parameters),
+            "description": "Parameters of its tasks.",
+        }
     words = "Where results are kept, a folder or a URL; the worker's default if empty."
     more["cache"] = {"anyOf": [{"type": "string"}, {"type": "null"}], "default": cache, "description": words}
     words = "Run what is cached in any case, and replace what the cache holds."

@@ -41,7 +41,7 @@ class Plan:
     """What all tasks of one workflow in a DAG share."""
 
     flat: Flat
-    parameters: Mapping[str, Mapping[str, Any]] | None
+    parameters: Mapping[str, Mapping[str, Any]]
     overwrite_cache: bool
     chunk: ChunkSize
     backend: str

@@ -23,7 +23,7 @@ from fairlead.adapters.workflow.chunks import cut, put_together
 from fairlead.adapters.workflow.engines import named
 from fairlead.adapters.workflow.exceptions import ExitPipeline
 from fairlead.adapters.workflow.failures import Failure
-from fairlead.adapters.workflow.forms import filled_in, fitted
+from fairlead.adapters.workflow.forms import filled_in, fitted, merged_parameters
 from fairlead.adapters.workflow.memory import StoredMemory
 from fairlead.adapters.workflow.retries import is_retryable
 from fairlead.adapters.workflow.running import Run, note_place, placed
@@ -194,7 +194,6 @@ class NodeRun:
         run = Run(
             engine,
             host=self._host,
-            parameters={**(plan.parameters or {}), **self._parameters()},
             cache=self._root,
             overwrite_cache=bool(self._param(OVERWRITE, default=plan.overwrite_cache)),
             memory=self._memory(),
@@ -203,6 +202,7 @@ class NodeRun:
             on_outcome=self._show,
         )
         try:
+            run.parameters = merged_parameters(plan.parameters, self._param(PARAMETERS, default=None))
             with placed(run, path):
                 if plan.backend == "default" and not _runs_units(self._node.block):
                     return self._operator.interruptible(work, run)
@@ -299,9 +299,6 @@ class NodeRun:
     def _param(self, name: str, *, default: Any) -> Any:
         """Return a parameter of the DAG that is no input of the workflow."""
         return default if name in self._plan.flat.workflow.inputs else self._params.get(name, default)
-
-    def _parameters(self) -> Mapping[str, Mapping[str, Any]]:
-        return self._param(PARAMETERS, default=None) or {}
 
     def _memory(self) -> StoredMemory | None:
         store: Any = self._context.get("task_state_store")

@@ -21,7 +21,7 @@ from airflow.sdk import DAG, ObjectStoragePath, Param, TaskGroup, TriggerRule, X
 from fairlead.adapters.errors import InputInvalid, Problem
 from fairlead.adapters.workflow.branches import MergeTask
 from fairlead.adapters.workflow.chunks import ChunkSize, Granularity, check_cut, is_cut
-from fairlead.adapters.workflow.forms import fields_of, parameters_schema
+from fairlead.adapters.workflow.forms import fields_of, merged_parameters, parameters_schema
 from fairlead.adapters.workflow.maps import MapWorkflow
 from fairlead.adapters.workflow.nodes import flatten
 from fairlead.adapters.workflow.task import Task
@@ -85,15 +85,16 @@ def workflow_dag(
     """
     check_cut(workflow, granularity, chunk, backend)
     _check_inputs(workflow, inputs or {})
+    chosen = merged_parameters(parameters)
     if schedule is not None:
-        _check_complete(workflow, inputs or {}, parameters or {}, params or {})
+        _check_complete(workflow, inputs or {}, chosen, params or {})
     form = {
-        **_params(workflow, inputs or {}, parameters or {}, overwrite_cache=overwrite_cache),
+        **_params(workflow, inputs or {}, chosen, overwrite_cache=overwrite_cache),
         **(params or {}),
     }
     name = dag_id or identifier(workflow.name)
     dag = DAG(name, schedule=schedule, params=form, **dag_arguments)  # pyright: ignore[reportArgumentType]
-    plan = _plan(workflow, parameters, granularity, chunk, backend, backend_options, overwrite_cache=overwrite_cache)
+    plan = _plan(workflow, chosen, granularity, chunk, backend, backend_options, overwrite_cache=overwrite_cache)
     with dag:
         _add_tasks(plan, dag.task_group, {}, cache, cut_maps=granularity == "node")
     return dag
@@ -141,15 +142,14 @@ class WorkflowTaskGroup(TaskGroup):
         given = dict(inputs or {})
         check_cut(workflow, granularity, chunk, backend)
         _check_inputs(workflow, given)
+        chosen = merged_parameters(parameters)
         super().__init__(group_id=group_id or identifier(workflow.name), **group_arguments)
-        _check_complete(workflow, given, parameters or {}, self.dag.params)
+        _check_complete(workflow, given, chosen, self.dag.params)
         if any(True for _ in self.iter_mapped_task_groups()):
             found = "is in a task group that is mapped"
             remedy = "Write the mapping into the workflow: MapWorkflow(...)."
             raise InputInvalid(Problem(f"workflow '{workflow.name}'", found, "a group that is not", remedy))
-        plan = _plan(
-            workflow, parameters, granularity, chunk, backend, backend_options, overwrite_cache=overwrite_cache
-        )
+        plan = _plan(workflow, chosen, granularity, chunk, backend, backend_options, overwrite_cache=overwrite_cache)
         _add_tasks(plan, self, given, cache, cut_maps=granularity == "node")
         self.plan = plan
         """What its tasks share, for tools that look into it."""
@@ -204,7 +204,7 @@ def _check_complete(
         for name, target in workflow.inputs.items()
         if target.is_required and name not in inputs and name not in params
     ]
-    sections = parameters_schema(workflow) if "parameters" not in params else None
+    sections = parameters_schema(workflow, parameters) if "parameters" not in params else None
     missing += [
         Problem(
             f"parameters.{task}.{name}",
@@ -214,7 +214,6 @@ def _check_complete(
         )
         for task, section in (sections or {"properties": {}})["properties"].items()
         for name in section["required"]
-        if name not in parameters.get(task, {})
     ]
     if missing:
         raise InputInvalid(missing)
@@ -233,7 +232,7 @@ def _params(
         default = inputs.get(field.name, field.default)
         schema: dict[str, Any] = {"schema": dict(field.schema)}
         form[field.name] = Param(**schema) if default is NO_DEFAULT else Param(default, **schema)
-    sections = parameters_schema(workflow)
+    sections = parameters_schema(workflow, parameters)
     if sections is not None and "parameters" not in form:
         form["parameters"] = Param(dict(parameters), description="The parameters of its tasks.", schema=sections)
     if "overwrite_cache" not in form:
@@ -244,7 +243,7 @@ def _params(
 
 def _plan(
     workflow: Workflow,
-    parameters: Mapping[str, Mapping[str, Any]] | None,
+    parameters: Mapping[str, Mapping[str, Any]],
     granularity: Granularity,
     chunk: ChunkSize,
     backend: str,

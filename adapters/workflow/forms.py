@@ -12,7 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args, get_origin
 
+from fairlead.adapters.errors import InputInvalid, Problem
 from fairlead.adapters.workflow.checks import fits_value
+from fairlead.adapters.workflow.failures import short
 from fairlead.adapters.workflow.task import Task
 from fairlead.adapters.workflow.types import NO_DEFAULT
 from fairlead.adapters.workflow.workflow import Workflow
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 Arguments: TypeAlias = tuple[Any, ...]
 Schema: TypeAlias = dict[str, Any] | None
+Parameters: TypeAlias = Mapping[str, Mapping[str, Any]]
+"""Values of parameters by the names of the tasks and their own."""
 _TYPES: dict[Any, str] = {
     str: "string",
     bool: "boolean",
@@ -48,15 +52,43 @@ def fields_of(workflow: Workflow) -> list[Field]:
     return [_field(target) for name, target in workflow.inputs.items() if name[0] != "@"]
 
 
-def parameters_schema(workflow: Workflow) -> dict[str, Any] | None:
-    """Return the schema of all parameters of the tasks in a workflow, by the tasks' names; None if there are none."""
+def parameters_schema(workflow: Workflow, given: Parameters | None = None) -> dict[str, Any] | None:
+    """Return the schema of all parameters of the tasks in a workflow, by the tasks' names; None if there are none.
+
+    What is ``given`` elsewhere is not required.
+    """
     tasks: dict[str, Any] = {}
     for task in _tasks_in(workflow):
         for name, target in task.parameters.items():
             section = tasks.setdefault(task.name, {"type": "object", "properties": {}, "required": []})
             section["properties"][name] = schema_of(target.type) or {}
-            section["required"] = sorted({*section["required"], name})
-    return {"type": "object", "properties": tasks, "required": sorted(tasks)} if tasks else None
+            if name not in (given or {}).get(task.name, {}):
+                section["required"] = sorted({*section["required"], name})
+    required = sorted(name for name, section in tasks.items() if section["required"])
+    return {"type": "object", "properties": tasks, "required": required} if tasks else None
+
+
+def merged_parameters(*sources: Parameters | None) -> dict[str, dict[str, Any]]:
+    """Return the parameters of several sources, by the names of task and parameter; those of a later one win.
+
+    Raises `InputInvalid` for what is not values by name, below the names of tasks.
+    """
+    merged: dict[str, dict[str, Any]] = {}
+    for source in sources:
+        named = {} if source is None else source
+        sections = {"parameters": named}
+        if isinstance(named, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] (people fill in forms)
+            sections |= {f"parameters.{task}": section for task, section in named.items()}
+        problems = [
+            Problem(where, f"{short(value)} is no mapping", "values by name", "Write {'task': {'parameter': value}}.")
+            for where, value in sections.items()
+            if not isinstance(value, Mapping)  # pyright: ignore[reportUnnecessaryIsInstance]
+        ]
+        if problems:
+            raise InputInvalid(problems)
+        for task, section in named.items():
+            merged.setdefault(task, {}).update(section)
+    return merged
 
 
 def filled_in(workflow: Workflow, values: Mapping[str, Any]) -> dict[str, Any]:

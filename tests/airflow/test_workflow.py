@@ -227,7 +227,9 @@ def test_the_form_asks_for_parameters_of_tasks_by_their_names():
     assert params["parameters"] == {"asked": {"factor": 3}}
     schema = params.get_param("parameters").schema
     assert schema["properties"]["asked"]["properties"] == {"factor": {"type": "integer"}}
-    assert schema["properties"]["asked"]["required"] == ["factor"]
+    assert schema["properties"]["asked"]["required"] == []
+    asks = workflow_dag(form()).params.get_param("parameters").schema
+    assert asks["properties"]["asked"]["required"] == ["factor"]
 
 
 def test_a_workflow_without_parameters_is_asked_for_none():

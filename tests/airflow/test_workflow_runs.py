@@ -25,6 +25,7 @@ from fairlead.adapters.errors import Cancelled, StorageFailed
 from fairlead.adapters.workflow import (
     IterativeWorkflow,
     MapWorkflow,
+    Parameter,
     Skipped,
     Workflow,
     as_task,
@@ -466,6 +467,21 @@ def test_what_nobody_fills_in_is_what_the_task_says(tmp_path):
 def test_an_input_of_another_type_fails_at_once_and_is_named(tmp_path):
     with pytest.raises(AirflowFailException, match="task 'optional', input 'number': 'one' is a str"):
         Tasks(workflow_dag(options(), cache=tmp_path), number="one")("optional")
+
+
+@as_task
+def scaled(factor: Parameter(int), offset: Parameter(int)) -> {"value": int}:
+    return {"value": 10 * factor + offset}
+
+
+def test_parameters_that_are_filled_in_in_part_leave_the_others_as_given(tmp_path):
+    with Workflow(name="scaling") as scaling:
+        scaled()
+    dag = workflow_dag(scaling, cache=tmp_path, parameters={"scaled": {"factor": 1, "offset": 2}})
+
+    assert Tasks(dag, parameters={"scaled": {"factor": 5}})("scaled") == {"value": 52}
+    with pytest.raises(AirflowFailException, match=r"parameters\.scaled: 5 is no mapping"):
+        Tasks(dag, parameters={"scaled": 5})("scaled")
 
 
 @as_task

@@ -1,8 +1,8 @@
 """How a map's items become tasks of an orchestrator: some at a time, each task with a label that a person can read.
 
 `check_cut` says whether a workflow can be cut as asked, `cut` makes the chunks, `put_together` the map's outputs of
-what has come of them. How large a chunk is best depends on what a task costs, which the orchestrator's side knows; nothing
-is run here.
+what has come of them. How large a chunk is best depends on what a task costs, which the orchestrator's side knows;
+nothing is run here.
 """
 
 from __future__ import annotations

@@ -73,7 +73,8 @@ def tasks_of(flat: Flat, *, parts: bool, persist: bool | None) -> dict[str, Node
     tasks: dict[str, NodeTasks] = {}
     for node in flat.nodes:
         is_map = parts and is_cut(node)
-        alone = node_task(node, retries=node.block.retries, persist=not is_map if persist is None else persist)
+        retries = node.block.retries if is_map else node.retries
+        alone = node_task(node, retries=retries, persist=not is_map if persist is None else persist)
         several = node_task(node, retries=NONE, persist=persist is not False) if is_map else None
         tasks[node.path] = NodeTasks(alone, several)
     return tasks

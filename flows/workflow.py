@@ -10,37 +10,29 @@ import keyword
 import os
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from prefect import Flow
 from prefect.logging import get_run_logger
 from prefect.task_runners import TaskRunner
-from pydantic import TypeAdapter, ValidationError
-from pydantic.errors import PydanticUserError
 from pydantic.fields import FieldInfo
 
 from fairlead.adapters.cache import ResultCache
 from fairlead.adapters.errors import InputInvalid, Problem
 from fairlead.adapters.values import ValueStore
-from fairlead.adapters.workflow.checks import fits_value
-from fairlead.adapters.workflow.chunks import ChunkSize
-from fairlead.adapters.workflow.engines import NAMES, named
-from fairlead.adapters.workflow.exceptions import WorkflowInvalid
-from fairlead.adapters.workflow.forms import fields_of, parameters_schema
+from fairlead.adapters.workflow.chunks import ChunkSize, Granularity, check_cut
+from fairlead.adapters.workflow.engines import named
+from fairlead.adapters.workflow.forms import fields_of, filled_in, merged_parameters, parameters_schema
 from fairlead.adapters.workflow.nodes import flatten, unpacked
 from fairlead.adapters.workflow.running import Run, current_parameters, placed
-from fairlead.adapters.workflow.targets import Target
 from fairlead.adapters.workflow.types import NO_DEFAULT
-from fairlead.adapters.workflow.wiring import check, check_inside, resolved
+from fairlead.adapters.workflow.wiring import check, resolved
 from fairlead.adapters.workflow.workflow import Workflow
 from fairlead.flows.forms import caller, signature
 from fairlead.flows.node_tasks import Plan, Shipped
 from fairlead.flows.results import SERIALIZER
 from fairlead.flows.schedule import Schedule, tasks_of
 from fairlead.flows.task_logs import listening
-
-Granularity: TypeAlias = Literal["node", "map", "whole"]
-GRANULARITY: tuple[Granularity, ...] = ("node", "map", "whole")
 
 
 def workflow_flow(
@@ -95,7 +87,9 @@ def workflow_flow(
         WorkflowInvalid: this is no workflow, or something in it does not fit; all of it is told.
         InputInvalid: an argument is out of range.
     """
-    _check_arguments(workflow, granularity, chunk, backend)
+    check_cut(workflow, granularity, chunk, backend)
+    _check_names(workflow)
+    parameters = merged_parameters(parameters)
     flat = flatten(workflow, whole=granularity == "whole")
     root = None if cache is None else os.fspath(cache)
     persist = True if persist_result is None and options.get("retries") else persist_result
@@ -111,7 +105,7 @@ def workflow_flow(
         chosen = {name: value for name, value in values.items() if name not in flat.workflow.inputs}
         plan = Plan(
             flat=flat,
-            parameters=chosen.get("parameters", parameters) or current_parameters(),
+            parameters=merged_parameters(current_parameters(), parameters, chosen.get("parameters")),
             cache=chosen.get("cache", root),
             overwrite_cache=bool(chosen.get("overwrite_cache", overwrite_cache)),
             backend=backend,
@@ -169,7 +163,7 @@ class WorkflowFlow(Flow[..., dict[str, Any]]):
 
 
 def _properties(
-    workflow: Workflow, parameters: Mapping[str, Mapping[str, Any]] | None, cache: str | None, *, overwrite_cache: bool
+    workflow: Workflow, parameters: Mapping[str, Mapping[str, Any]], cache: str | None, *, overwrite_cache: bool
 ) -> dict[str, dict[str, Any]]:
     """Return the JSON Schemas of the flow's parameters, each with its default if it has one."""
     properties: dict[str, dict[str, Any]] = {}
@@ -178,9 +172,12 @@ def _properties(
         properties[field.name] = {**field.schema, **default}
     more: dict[str, dict[str, Any]] = {}
     if (schema := parameters_schema(workflow)) is not None:
-        given = {task: dict(section) for task, section in (parameters or {}).items()}
         # Those that are not given here may be in a pipeline's configuration.
-        more["parameters"] = {**_without_required(schema), "default": given, "description": "Parameters of its tasks."}
+        more["parameters"] = {
+            **_without_required(schema),
+            "default": dict(parameters),
+            "description": "Parameters of its tasks.",
+        }
     words = "Where results are kept, a folder or a URL; the worker's default if empty."
     more["cache"] = {"anyOf": [{"type": "string"}, {"type": "null"}], "default": cache, "description": words}
     words = "Run what is cached in any case, and replace what the cache holds."
@@ -199,58 +196,23 @@ def _without_required(schema: Mapping[str, Any]) -> dict[str, Any]:
 def _inputs(plan: Plan, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the workflow is given, packed; raises `IOCheckerError` with all that does not fit."""
     workflow = plan.flat.workflow
-    values = {
-        name: _fitted(workflow.inputs[name], value)
-        for name, value in given.items()
-        if not _is_default(workflow.inputs[name], value)
-    }
-    values = resolved(workflow, values)
+    values = resolved(workflow, filled_in(workflow, given))
     with placed(Run(named("default"), parameters=plan.parameters), ""):
         check(workflow, values)
     return {
         name: plan.store.put(value, f"{workflow.kind} '{workflow.name}', input '{name}'")
-        for name, value in values.items()
+        for name, value in {**plan.flat.defaults, **values}.items()
     }
-
-
-def _is_default(target: Target, value: Any) -> bool:
-    """Tell whether a form has filled in a default: what is left out elsewhere is left out here, or it is other work.
-
-    A form has None for a default that is no JSON data.
-    """
-    if value is None:
-        return not (target.is_required or fits_value(None, target.type)) or target.default is None
-    return type(value) is type(target.default) and isinstance(value, str | int | float) and value == target.default
-
-
-def _fitted(target: Target, value: Any) -> Any:
-    """Return JSON data as what an input takes, such as a date, where pydantic can make that of it."""
-    if fits_value(value, target.type):
-        return value
-    try:
-        return TypeAdapter(target.type).validate_python(value)
-    except (PydanticUserError, ValidationError):
-        return value  # the workflow says what is wrong with it
 
 
 # Arguments
 
 
-def _check_arguments(workflow: Workflow, granularity: str, chunk: ChunkSize, backend: str) -> None:
-    if not isinstance(workflow, Workflow):  # pyright: ignore[reportUnnecessaryIsInstance] (users pass factories)
-        hint = "Call it: what @as_workflow makes returns the workflow." if callable(workflow) else ""
-        raise WorkflowInvalid(Problem("workflow", f"{workflow!r} is none", "a workflow", hint))
-    problems: list[Problem] = []
-    for place, value, known in (("granularity", granularity, GRANULARITY), ("backend", backend, NAMES)):
-        if value not in known:
-            problems.append(Problem(place, f"{value!r} is unknown", ", ".join(known), "Choose one of these."))
-    if chunk not in {None, "auto"} and not (isinstance(chunk, int) and chunk > 0):
-        problems.append(Problem("chunk", f"{chunk!r} is no number of items", "a whole number above 0, or 'auto'", ""))
-    problems += [
+def _check_names(workflow: Workflow) -> None:
+    problems = [
         Problem(f"input '{name}'", "cannot be a flow's parameter", "a name as Python has them", "Rename it.")
         for name in workflow.inputs
         if not name.isidentifier() or keyword.iskeyword(name)
     ]
     if problems:
         raise InputInvalid(problems)
-    check_inside(workflow)

@@ -41,7 +41,7 @@ class Plan:
     """What all tasks of one workflow in a DAG share."""
 
     flat: Flat
-    parameters: Mapping[str, Mapping[str, Any]] | None
+    parameters: Mapping[str, Mapping[str, Any]]
     overwrite_cache: bool
     chunk: ChunkSize
     backend: str
@@ -94,9 +94,12 @@ class NodeOperator(BaseOperator):
             cache: where results and values are kept, a path or URL, or a template of one.
             kwargs: those of every operator.
         """
-        super().__init__(**kwargs)
+        # What a DAG's defaults say of XComs cannot hold here: they are the results.
+        super().__init__(**{**kwargs, "do_xcom_push": True})
         self.plan, self.node = plan, node
         self.inputs = inputs or {}
+        self.templates = self.inputs
+        """The inputs as they were before Airflow rendered them."""
         self.cache = cache
         kind = plan.node(node).block.kind
         self.ui_color = _COLORS.get(kind, "#d7eef4")

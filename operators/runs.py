@@ -11,11 +11,11 @@ import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow.sdk import conf
+from airflow.sdk import TriggerRule, conf
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, DownstreamTasksSkipped
 
 from fairlead.adapters.cache import ResultCache
-from fairlead.adapters.errors import Cancelled, StorageFailed
+from fairlead.adapters.errors import Cancelled, ContractInvalid, InputInvalid, StorageFailed
 from fairlead.adapters.values import ValueStore
 from fairlead.adapters.workflow import nodes
 from fairlead.adapters.workflow.branches import Choice, Side
@@ -23,13 +23,14 @@ from fairlead.adapters.workflow.chunks import cut, put_together
 from fairlead.adapters.workflow.engines import named
 from fairlead.adapters.workflow.exceptions import ExitPipeline
 from fairlead.adapters.workflow.failures import Failure
+from fairlead.adapters.workflow.forms import filled_in, fitted, merged_parameters
 from fairlead.adapters.workflow.gathering import TAKEN, is_skipped, skipped
 from fairlead.adapters.workflow.memory import StoredMemory
 from fairlead.adapters.workflow.retries import is_retryable
 from fairlead.adapters.workflow.running import Run, note_place, placed
 from fairlead.adapters.workflow.units import UnitBlock
 from fairlead.adapters.workflow.workflow import Workflow
-from fairlead.operators.tasks import plain, show_datasets
+from fairlead.operators.tasks import NATIVE_REMEDY, plain, show_datasets, template_places
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
 
     from fairlead.adapters.perform import Outcome
     from fairlead.adapters.workflow.block import Block
+    from fairlead.adapters.workflow.gathering import Outputs
     from fairlead.adapters.workflow.memory import KeyValueStore
-    from fairlead.adapters.workflow.running import Outputs
     from fairlead.operators.host import AirflowHost
     from fairlead.operators.nodes import NodeOperator
 
@@ -81,9 +82,12 @@ class NodeRun:
         def work(run: Run) -> Outputs:
             return nodes.run_node(self._node, self._results(), self._inputs(), run)
 
-        outputs = self._do(work, whole={self._node.place})
+        # A map has tried its items again already.
+        block = self._node.block
+        exhausted = block.deals_with_parts and block.retries.times > 0
+        outputs = self._do(work, whole={self._node.place}, is_last=exhausted)
         data = self._given_on(outputs)
-        if isinstance(self._node.block, Choice):
+        if isinstance(block, Choice):
             self._ti.xcom_push("return_value", data)
             raise _skipping(self._sides(taken=not outputs[TAKEN]))
         return data
@@ -125,7 +129,7 @@ class NodeRun:
         split = self._plan.mapped_tasks[self._operator.task_id]
 
         def work(run: Run) -> list[tuple[int, Outputs | Failure]]:
-            packed = self._pulled(split, "shared")
+            packed = self._needed(split, "shared")
             shared = {name: self._values.get(data) for name, data in packed.items()}
             own = self._values.get(chunk["items"])
             items = {chunk["start"] + index: {**shared, **item} for index, item in enumerate(own)}
@@ -154,7 +158,7 @@ class NodeRun:
 
         def work(run: Run) -> Outputs:
             parts = [part for part in self._all_pulled(mapped) if part is not None]
-            chunks = self._pulled(self._plan.mapped_tasks[mapped]) or []
+            chunks = self._needed(self._plan.mapped_tasks[mapped])
             results = [
                 (each["index"], Failure(**each["failure"]) if "failure" in each else self._unpacked(each["outputs"]))
                 for part in parts
@@ -183,24 +187,23 @@ class NodeRun:
         Args:
             work: the part.
             whole: the paths of blocks whose tries and time limit are the task's.
-            items: the paths of items whose tries are the task's, and the time limit too if it has one.
+            items: the paths of items whose tries are the task's, but not their time limits.
             is_last: whether what fails has been tried again already.
         """
         plan, place = self._plan, self._node.place
-        limited = self._operator.execution_timeout is not None
         engine = named(plan.backend, **plan.options)
         run = Run(
             engine,
             host=self._host,
-            parameters={**(plan.parameters or {}), **self._parameters()},
             cache=self._root,
             overwrite_cache=bool(self._param(OVERWRITE, default=plan.overwrite_cache)),
             memory=self._memory(),
-            whole=frozenset([*whole, *(items if limited else ())]),
+            whole=frozenset(whole),
             tried_outside=frozenset(items),
             on_outcome=self._show,
         )
         try:
+            run.parameters = merged_parameters(plan.parameters, self._param(PARAMETERS, default=None))
             with placed(run, place):
                 if plan.backend == "default" and not _runs_units(self._node.block):
                     return self._operator.interruptible(work, run)
@@ -214,7 +217,10 @@ class NodeRun:
             # Airflow has noted already if it was a user who stopped the task; a worker that goes away is worth a retry.
             if isinstance(error, Cancelled) or (is_retryable(error) and not is_last):
                 raise
-            raise AirflowFailException(_told(error)) from error
+            remedy = (
+                NATIVE_REMEDY if isinstance(error, InputInvalid | ContractInvalid) and self._has_rendered_text() else ""
+            )
+            raise AirflowFailException(f"{_told(error)}{remedy}") from error
         finally:
             engine.close()
             self._tell_failures(run)
@@ -245,10 +251,12 @@ class NodeRun:
     # What is given
 
     def _results(self) -> dict[str, Outputs]:
-        """Return the outputs of the nodes before this one; those without any were skipped."""
+        """Return the outputs of the nodes before this one; those without any were skipped, where that can be."""
+        may_be_skipped = self._operator.trigger_rule != TriggerRule.ALL_SUCCESS
+        pulled = self._pulled if may_be_skipped else self._needed
         found: dict[str, Outputs] = {}
         for path in self._node.after:
-            data = self._pulled(self._plan.tasks[path])
+            data = pulled(self._plan.tasks[path])
             found[path] = skipped(self._plan.node(path).outputs) if data is None else self._unpacked(data)
         return found
 
@@ -260,6 +268,15 @@ class NodeRun:
         (found,) = self._all_pulled(task_id, key)
         return found
 
+    def _needed(self, task_id: str, key: str = "return_value") -> Any:
+        """Return an XCom of a task that has ended well."""
+        found = self._pulled(task_id, key)
+        if found is None:
+            message = f"The task '{task_id}' is a success, but its XCom '{key}' is not there."
+            remedy = f"Clear the task '{task_id}', so that it runs again: marking it as a success makes no outputs."
+            raise StorageFailed(message, remedy=remedy)
+        return found
+
     def _all_pulled(self, task_id: str, key: str = "return_value") -> list[Any]:
         """Return the XComs of a task, of all its mapped ones; None for one that is not there."""
         with self._operator.uninterrupted():
@@ -267,20 +284,22 @@ class NodeRun:
 
     def _inputs(self) -> dict[str, Any]:
         """Return the workflow's inputs as far as the node takes them: given to the task, or parameters of the DAG."""
-        given = {name: self._values.get(value) for name, value in plain(self._operator.inputs, "inputs").items()}
-        for name, target in self._plan.flat.workflow.inputs.items():
-            if name not in given and name in self._params:
-                value = self._params[name]
-                if value is not None or target.is_required:  # None: nobody has filled it in
-                    given[name] = value
-        return given
+        workflow = self._plan.flat.workflow
+        given = {
+            name: fitted(workflow.inputs[name], self._values.get(value))
+            for name, value in plain(self._operator.inputs, "inputs").items()
+        }
+        return {**self._plan.flat.defaults, **filled_in(workflow, self._params), **given}
+
+    def _has_rendered_text(self) -> bool:
+        """Tell whether a template has given an input of this node as text."""
+        given, templates = self._operator.inputs, self._operator.templates
+        texts = [name for name, value in given.items() if isinstance(value, str)]
+        return any(True for name in texts for _ in template_places(templates[name], name))
 
     def _param(self, name: str, *, default: Any) -> Any:
         """Return a parameter of the DAG that is no input of the workflow."""
         return default if name in self._plan.flat.workflow.inputs else self._params.get(name, default)
-
-    def _parameters(self) -> Mapping[str, Mapping[str, Any]]:
-        return self._param(PARAMETERS, default=None) or {}
 
     def _memory(self) -> StoredMemory | None:
         store: Any = self._context.get("task_state_store")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from fairlead.adapters.unit import Unit
     from fairlead.operators.host import AirflowHost
 
-_NATIVE_REMEDY = """
+NATIVE_REMEDY = """
 A template gives text. If that value comes from one, see that render_template_as_native_obj=True is set on the operator
 or the DAG, or give the upstream task's output itself instead of a template."""
 
@@ -82,7 +82,7 @@ def run_unit(
         if error.retryable or isinstance(error, Cancelled):
             raise
         templated = isinstance(error, InputInvalid) and _concern_a_template(error.problems, templates)
-        raise AirflowFailException(f"{error}{_NATIVE_REMEDY if templated else ''}") from error
+        raise AirflowFailException(f"{error}{NATIVE_REMEDY if templated else ''}") from error
     show_datasets(outcome, host)
     if push:
         for name, output in outcome.outputs.items():
@@ -100,21 +100,21 @@ def show_datasets(outcome: Outcome, host: AirflowHost) -> None:
 
 def _concern_a_template(problems: Sequence[Problem], templates: Mapping[str, object]) -> bool:
     """Tell whether a template stands where one of the problems is, or in what the problem is about."""
-    places = [place for name, value in templates.items() for place in _places(value, name)]
+    places = [place for name, value in templates.items() for place in template_places(value, name)]
     return any(place.startswith(problem.where) for problem in problems for place in places)
 
 
-def _places(value: object, where: str) -> Iterator[str]:
+def template_places(value: object, where: str) -> Iterator[str]:
     """Yield where in a value there are texts with Jinja's braces, named as problems name it."""
     if isinstance(value, str):
         if "{{" in value or "{%" in value:
             yield where
     elif isinstance(value, Mapping):
         for key, item in value.items():
-            yield from _places(item, f"{where}.{key}")
+            yield from template_places(item, f"{where}.{key}")
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
-            yield from _places(item, f"{where}[{index}]")
+            yield from template_places(item, f"{where}[{index}]")
 
 
 def plain_values(values: Mapping[str, object]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
     dag = workflow_dag(Study(), schedule="@daily")
 
     with DAG("report"):
-        prepare() >> WorkflowTaskGroup(Study(), inputs={"sites": "{{ params.sites }}"}) >> publish()
+        prepare() >> WorkflowTaskGroup(Study(), inputs={"year": 2024}) >> publish()
 
 What a task does is in ``nodes``; it runs nothing and reads nothing when a DAG file is parsed.
 """
@@ -14,32 +14,28 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow.sdk import DAG, ObjectStoragePath, Param, TaskGroup, TriggerRule, XComArg
 
 from fairlead.adapters.errors import InputInvalid, Problem
 from fairlead.adapters.workflow.branches import MergeTask
-from fairlead.adapters.workflow.chunks import ChunkSize, is_cut
-from fairlead.adapters.workflow.engines import NAMES
-from fairlead.adapters.workflow.forms import fields_of, parameters_schema
+from fairlead.adapters.workflow.chunks import ChunkSize, Granularity, check_cut, is_cut
+from fairlead.adapters.workflow.forms import fields_of, merged_parameters, parameters_schema
 from fairlead.adapters.workflow.maps import MapWorkflow
 from fairlead.adapters.workflow.nodes import flatten
 from fairlead.adapters.workflow.task import Task
 from fairlead.adapters.workflow.types import NO_DEFAULT
-from fairlead.adapters.workflow.wiring import check_inside
 from fairlead.operators.nodes import MapItemsOperator, MapJoinOperator, MapSplitOperator, NodeOperator, Plan
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Operator
 
-    from fairlead.adapters.workflow.block import Block
     from fairlead.adapters.workflow.nodes import FlatNode
+    from fairlead.adapters.workflow.retries import Retries
     from fairlead.adapters.workflow.workflow import Workflow
 
-Granularity: TypeAlias = Literal["node", "map", "whole"]
 Place: TypeAlias = str | os.PathLike[str] | ObjectStoragePath | None
-GRANULARITY: tuple[Granularity, ...] = ("node", "map", "whole")
 _RESERVED = ("parameters", "overwrite_cache")
 
 
@@ -77,26 +73,28 @@ def workflow_dag(
         granularity: what a task is: a block, or a chunk of a map's items (``node``); a block, and a map is one
             (``map``); or all of it (``whole``).
         chunk: how many items of a map a task takes, instead of what the maps say: ``auto`` is one up to 32 items, and a
-            sixteenth of more.
+            sixteenth of more, but not more than 256.
         backend: the engine for what runs inside one task, see `fairlead.adapters.workflow.run`.
         backend_options: of that engine.
         params: more parameters of the DAG.
         dag_arguments: those of `DAG`, e.g. ``start_date`` and ``default_args``.
 
     Raises:
-        IOCheckerError: the workflow's blocks do not fit together; all of it is told.
+        WorkflowInvalid: this is no workflow, or its blocks do not fit together; all of it is told.
         InputInvalid: an argument is unknown, or names no input of the workflow.
     """
-    _check_arguments(workflow, inputs or {}, granularity, chunk, backend)
+    check_cut(workflow, granularity, chunk, backend)
+    _check_inputs(workflow, inputs or {})
+    chosen = merged_parameters(parameters)
     if schedule is not None:
-        _check_complete(workflow, inputs or {}, parameters or {}, params or {})
+        _check_complete(workflow, inputs or {}, chosen, params or {})
     form = {
-        **_params(workflow, inputs or {}, parameters or {}, overwrite_cache=overwrite_cache),
+        **_params(workflow, inputs or {}, chosen, overwrite_cache=overwrite_cache),
         **(params or {}),
     }
     name = dag_id or identifier(workflow.name)
     dag = DAG(name, schedule=schedule, params=form, **dag_arguments)  # pyright: ignore[reportArgumentType]
-    plan = _plan(workflow, parameters, granularity, chunk, backend, backend_options, overwrite_cache=overwrite_cache)
+    plan = _plan(workflow, chosen, granularity, chunk, backend, backend_options, overwrite_cache=overwrite_cache)
     with dag:
         _add_tasks(plan, dag.task_group, {}, cache, cut_maps=granularity == "node")
     return dag
@@ -126,7 +124,8 @@ class WorkflowTaskGroup(TaskGroup):
             workflow: what to run.
             group_id: the workflow's name without it.
             inputs: values for its inputs, templates, or outputs of other tasks, also of another such group. An input
-                that is not given is the DAG's parameter of its name.
+                that is not given is the DAG's parameter of its name. A template gives text, unless the DAG has
+                ``render_template_as_native_obj=True``.
             parameters: values of the tasks' parameters, by the names of the tasks.
             cache: as for `workflow_dag`, as are the others.
             overwrite_cache: whether blocks run in any case, and replace what the cache holds.
@@ -137,20 +136,20 @@ class WorkflowTaskGroup(TaskGroup):
             group_arguments: those of `TaskGroup`.
 
         Raises:
-            IOCheckerError: the workflow's blocks do not fit together; all of it is told.
+            WorkflowInvalid: this is no workflow, or its blocks do not fit together; all of it is told.
             InputInvalid: an argument is unknown, names no input or is missing; or the group is in a mapped one.
         """
         given = dict(inputs or {})
-        _check_arguments(workflow, given, granularity, chunk, backend)
+        check_cut(workflow, granularity, chunk, backend)
+        _check_inputs(workflow, given)
+        chosen = merged_parameters(parameters)
         super().__init__(group_id=group_id or identifier(workflow.name), **group_arguments)
-        _check_complete(workflow, given, parameters or {}, self.dag.params)
+        _check_complete(workflow, given, chosen, self.dag.params)
         if any(True for _ in self.iter_mapped_task_groups()):
             found = "is in a task group that is mapped"
             remedy = "Write the mapping into the workflow: MapWorkflow(...)."
             raise InputInvalid(Problem(f"workflow '{workflow.name}'", found, "a group that is not", remedy))
-        plan = _plan(
-            workflow, parameters, granularity, chunk, backend, backend_options, overwrite_cache=overwrite_cache
-        )
+        plan = _plan(workflow, chosen, granularity, chunk, backend, backend_options, overwrite_cache=overwrite_cache)
         _add_tasks(plan, self, given, cache, cut_maps=granularity == "node")
         self.plan = plan
         """What its tasks share, for tools that look into it."""
@@ -177,24 +176,15 @@ def identifier(name: str, taken: Sequence[str] = ()) -> str:
 # Arguments
 
 
-def _check_arguments(
-    workflow: Workflow, inputs: Mapping[str, Any], granularity: str, chunk: ChunkSize, backend: str
-) -> None:
-    problems: list[Problem] = []
-    for name, value, known in (("granularity", granularity, GRANULARITY), ("backend", backend, NAMES)):
-        if value not in known:
-            problems.append(Problem(name, f"{value!r} is unknown", ", ".join(known), "Choose one of these."))
-    if chunk not in {None, "auto"} and not (isinstance(chunk, int) and chunk > 0):
-        problems.append(Problem("chunk", f"{chunk!r} is no number of items", "a whole number above 0, or 'auto'", ""))
+def _check_inputs(workflow: Workflow, inputs: Mapping[str, Any]) -> None:
     there = ", ".join(workflow.inputs) or "none"
-    problems += [
+    problems = [
         Problem(f"inputs.{name}", f"is no input of '{workflow.name}'", f"one of: {there}", "Leave it out.")
         for name in inputs
         if name not in workflow.inputs
     ]
     if problems:
         raise InputInvalid(problems)
-    check_inside(workflow)
 
 
 def _check_complete(
@@ -214,7 +204,7 @@ def _check_complete(
         for name, target in workflow.inputs.items()
         if target.is_required and name not in inputs and name not in params
     ]
-    sections = parameters_schema(workflow) if "parameters" not in params else None
+    sections = parameters_schema(workflow, parameters) if "parameters" not in params else None
     missing += [
         Problem(
             f"parameters.{task}.{name}",
@@ -224,7 +214,6 @@ def _check_complete(
         )
         for task, section in (sections or {"properties": {}})["properties"].items()
         for name in section["required"]
-        if name not in parameters.get(task, {})
     ]
     if missing:
         raise InputInvalid(missing)
@@ -243,7 +232,7 @@ def _params(
         default = inputs.get(field.name, field.default)
         schema: dict[str, Any] = {"schema": dict(field.schema)}
         form[field.name] = Param(**schema) if default is NO_DEFAULT else Param(default, **schema)
-    sections = parameters_schema(workflow)
+    sections = parameters_schema(workflow, parameters)
     if sections is not None and "parameters" not in form:
         form["parameters"] = Param(dict(parameters), description="The parameters of its tasks.", schema=sections)
     if "overwrite_cache" not in form:
@@ -254,7 +243,7 @@ def _params(
 
 def _plan(
     workflow: Workflow,
-    parameters: Mapping[str, Mapping[str, Any]] | None,
+    parameters: Mapping[str, Mapping[str, Any]],
     granularity: Granularity,
     chunk: ChunkSize,
     backend: str,
@@ -286,7 +275,7 @@ def _add_tasks(plan: Plan, root: TaskGroup, inputs: Mapping[str, Any], cache: Pl
             first[node.path] = last[node.path] = NodeOperator(
                 **_named(name, group),
                 **arguments,
-                **_limits(node.block),
+                **_limits(node.retries, node.timeout),
                 inputs=given,
                 trigger_rule=_trigger_rule(node),
                 doc_md=type(node.block).__doc__ if isinstance(node.block, Task) else None,
@@ -307,13 +296,10 @@ def _map_tasks(
     plan: Plan = arguments["plan"]
     inside = _new_group(group, name, tooltip="A map: what is in it is run once for each item.")
     split = MapSplitOperator(**_named("split", inside), **arguments, inputs=inputs, trigger_rule=_trigger_rule(node))
-    limits = _limits(block)
-    if (plan.chunk or block.chunk) != 1:
-        limits.pop("execution_timeout", None)  # which holds for each item
     items = MapItemsOperator.partial(
         **_named("items", inside),
         **arguments,
-        **limits,
+        **_limits(block.retries),
         map_index_template="{{ task.chunk.label }}",
         max_active_tis_per_dagrun=block.simultaneous_tasks,
     ).expand(chunk=split.output)
@@ -349,17 +335,17 @@ def _taken(group: TaskGroup) -> list[str]:
     return [str(key).rpartition(".")[2] for key in group.children]
 
 
-def _limits(block: Block) -> dict[str, Any]:
-    """Return the retries and the time limit of a block as Airflow's; what it does not say is left to the DAG."""
+def _limits(retries: Retries, timeout: float | None = None) -> dict[str, Any]:
+    """Return retries and a time limit as Airflow's; what a block does not say is left to the DAG."""
     limits: dict[str, Any] = {}
-    if block.retries.times:
-        limits["retries"] = block.retries.times
-        limits["retry_delay"] = timedelta(seconds=block.retries.delay)
-        limits["max_retry_delay"] = timedelta(seconds=block.retries.max_delay)
-        if block.retries.backoff > 1:
-            limits["retry_exponential_backoff"] = block.retries.backoff
-    if block.timeout is not None:
-        limits["execution_timeout"] = timedelta(seconds=block.timeout)
+    if retries.times:
+        limits["retries"] = retries.times
+        limits["retry_delay"] = timedelta(seconds=retries.delay)
+        limits["max_retry_delay"] = timedelta(seconds=retries.max_delay)
+        if retries.backoff > 1:
+            limits["retry_exponential_backoff"] = retries.backoff
+    if timeout is not None:
+        limits["execution_timeout"] = timedelta(seconds=timeout)
     return limits
 
 
@@ -367,5 +353,7 @@ def _trigger_rule(node: FlatNode) -> TriggerRule:
     """Return when a node's task starts: so that Airflow itself skips what the workflow would, where it can tell."""
     if isinstance(node.block, MergeTask):
         return TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS
-    is_plain = all(len(ends) == 1 for ends in node.ups) and all(len(origins) == 1 for origins in node.sources.values())
+    is_plain = all(len(ends) == 1 for ends in node.ups) and all(
+        len(origins) == 1 or all(origin.node is None for origin in origins) for origins in node.sources.values()
+    )
     return TriggerRule.ALL_SUCCESS if is_plain else TriggerRule.NONE_FAILED  # then the task itself tells

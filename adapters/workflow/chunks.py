@@ -1,7 +1,8 @@
 """How a map's items become tasks of an orchestrator: some at a time, each task with a label that a person can read.
 
-`cut` makes the chunks, `put_together` the map's outputs of what has come of them. How large a chunk is best depends on
-what a task costs, which the orchestrator's side knows; nothing is run here.
+`check_cut` says whether a workflow can be cut as asked, `cut` makes the chunks, `put_together` the map's outputs of
+what has come of them. How large a chunk is best depends on what a task costs, which the orchestrator's side knows;
+nothing is run here.
 """
 
 from __future__ import annotations
@@ -9,11 +10,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
+from fairlead.adapters.errors import InputInvalid, Problem
+from fairlead.adapters.workflow.block import Block
+from fairlead.adapters.workflow.engines import NAMES
+from fairlead.adapters.workflow.exceptions import WorkflowInvalid
 from fairlead.adapters.workflow.failures import Failure, short
 from fairlead.adapters.workflow.gathering import MAPPED
 from fairlead.adapters.workflow.maps import MapWorkflow
+from fairlead.adapters.workflow.wiring import check_inside
+from fairlead.adapters.workflow.workflow import Workflow
 
 if TYPE_CHECKING:
     from fairlead.adapters.workflow.gathering import Outputs
@@ -22,6 +29,8 @@ if TYPE_CHECKING:
 
 ChunkSize: TypeAlias = int | Literal["auto"] | None
 """How many items a task takes; None for what the map says."""
+Granularity: TypeAlias = Literal["node", "map", "whole"]
+"""What a task is: a block, or a chunk of a map's items; a block, and a map is one; or the whole workflow."""
 _LABEL = 60
 
 
@@ -41,6 +50,34 @@ class Chunk:
         if number == 1:
             return f"item {self.start}: {', '.join(map(_label, self.items[0].values()))}"
         return f"items {self.start}-{self.start + number - 1}" if number else "no items"
+
+
+def check_cut(workflow: Workflow, granularity: str, chunk: ChunkSize, backend: str) -> None:
+    """Raise what is wrong with how a workflow is to become tasks.
+
+    Raises:
+        WorkflowInvalid: this is no workflow, or something in it does not fit, whatever it is given; all of it is told.
+        InputInvalid: an argument is unknown or out of range.
+    """
+    if not isinstance(workflow, Workflow):  # pyright: ignore[reportUnnecessaryIsInstance] (users pass factories)
+        if isinstance(workflow, Block):
+            remedy = "Put it into one: Workflow(MyTask())."
+        else:
+            remedy = "Call it: what @as_workflow makes returns the workflow." if callable(workflow) else ""
+        raise WorkflowInvalid(Problem("workflow", f"{workflow!r} is none", "a workflow", remedy))
+    problems = [
+        Problem(place, f"{value!r} is unknown", ", ".join(known), "Choose one of these.")
+        for place, value, known in (
+            ("granularity", granularity, get_args(Granularity)),
+            ("backend", backend, NAMES),
+        )
+        if value not in known
+    ]
+    if not (chunk is None or chunk == "auto" or (type(chunk) is int and chunk > 0)):
+        problems.append(Problem("chunk", f"{chunk!r} is no number of items", "a whole number above 0, or 'auto'", ""))
+    if problems:
+        raise InputInvalid(problems)
+    check_inside(workflow)
 
 
 def cut(

@@ -1,4 +1,4 @@
-"""What of a workflow is asked for in a form: its inputs and its tasks' parameters, with a schema where types allow.
+"""What of a workflow is asked for in a form, with a schema where types allow, and what it is given when one comes back.
 
 A type of which JSON Schema cannot say anything is asked for without one: the workflow itself checks what it is given.
 How an engine shows a form is its own business.
@@ -12,6 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args, get_origin
 
+from fairlead.adapters.errors import InputInvalid, Problem
+from fairlead.adapters.workflow.checks import fits_value
+from fairlead.adapters.workflow.failures import short
 from fairlead.adapters.workflow.task import Task
 from fairlead.adapters.workflow.types import NO_DEFAULT
 from fairlead.adapters.workflow.workflow import Workflow
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 
 Arguments: TypeAlias = tuple[Any, ...]
 Schema: TypeAlias = dict[str, Any] | None
+Parameters: TypeAlias = Mapping[str, Mapping[str, Any]]
+"""Values of parameters by the names of the tasks and their own."""
 _TYPES: dict[Any, str] = {
     str: "string",
     bool: "boolean",
@@ -47,15 +52,76 @@ def fields_of(workflow: Workflow) -> list[Field]:
     return [_field(target) for name, target in workflow.inputs.items() if name[0] != "@"]
 
 
-def parameters_schema(workflow: Workflow) -> dict[str, Any] | None:
-    """Return the schema of all parameters of the tasks in a workflow, by the tasks' names; None if there are none."""
+def parameters_schema(workflow: Workflow, given: Parameters | None = None) -> dict[str, Any] | None:
+    """Return the schema of all parameters of the tasks in a workflow, by the tasks' names; None if there are none.
+
+    What is ``given`` elsewhere is not required.
+    """
     tasks: dict[str, Any] = {}
     for task in _tasks_in(workflow):
         for name, target in task.parameters.items():
             section = tasks.setdefault(task.name, {"type": "object", "properties": {}, "required": []})
             section["properties"][name] = schema_of(target.type) or {}
-            section["required"] = sorted({*section["required"], name})
-    return {"type": "object", "properties": tasks, "required": sorted(tasks)} if tasks else None
+            if name not in (given or {}).get(task.name, {}):
+                section["required"] = sorted({*section["required"], name})
+    required = sorted(name for name, section in tasks.items() if section["required"])
+    return {"type": "object", "properties": tasks, "required": required} if tasks else None
+
+
+def merged_parameters(*sources: Parameters | None) -> dict[str, dict[str, Any]]:
+    """Return the parameters of several sources, by the names of task and parameter; those of a later one win.
+
+    Raises `InputInvalid` for what is not values by name, below the names of tasks.
+    """
+    merged: dict[str, dict[str, Any]] = {}
+    for source in sources:
+        named = {} if source is None else source
+        sections = {"parameters": named}
+        if isinstance(named, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] (people fill in forms)
+            sections |= {f"parameters.{task}": section for task, section in named.items()}
+        problems = [
+            Problem(where, f"{short(value)} is no mapping", "values by name", "Write {'task': {'parameter': value}}.")
+            for where, value in sections.items()
+            if not isinstance(value, Mapping)  # pyright: ignore[reportUnnecessaryIsInstance]
+        ]
+        if problems:
+            raise InputInvalid(problems)
+        for task, section in named.items():
+            merged.setdefault(task, {}).update(section)
+    return merged
+
+
+def filled_in(workflow: Workflow, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a workflow is given of what a form has, by the names of its inputs: JSON data as what each takes.
+
+    What is left out elsewhere is left out here, or it would be other work: a default that nobody has changed, and None
+    for one that is no JSON data.
+    """
+    return {
+        name: fitted(target, values[name])
+        for name, target in workflow.inputs.items()
+        if name in values and not _is_default(target, values[name])
+    }
+
+
+def fitted(target: Target, value: Any) -> Any:
+    """Return JSON data as what an input takes, such as a date, where pydantic can make that of it."""
+    if fits_value(value, target.type):
+        return value
+    from pydantic import TypeAdapter, ValidationError
+    from pydantic.errors import PydanticUserError
+
+    try:
+        return TypeAdapter(target.type).validate_python(value)
+    except (PydanticUserError, ValidationError):
+        return value  # the workflow says what is wrong with it
+
+
+def _is_default(target: Target, value: Any) -> bool:
+    """Tell whether a form has filled in a default."""
+    if value is None:
+        return not (target.is_required or fits_value(None, target.type)) or target.default is None
+    return type(value) is type(target.default) and isinstance(value, str | int | float) and value == target.default
 
 
 def schema_of(kind: Any) -> Schema:

@@ -1,7 +1,8 @@
 """Loops: a workflow that is run again and again, with the same inputs or with its own outputs sent back into it.
 
 Each iteration can be kept (``cache=True``) and found again; where the host has a memory that survives a retry, a loop
-goes on at the iteration where it was cut off. Options other than ``cache`` hold for the loop as a whole.
+that is still the same work goes on at the iteration where it was cut off. Options other than ``cache`` hold for the
+loop as a whole.
 """
 
 from __future__ import annotations
@@ -67,8 +68,9 @@ class LoopWorkflow(Workflow):
 
     def execute(self, inputs: Mapping[str, Any], run: Run, path: str) -> dict[str, Any]:
         """See `Workflow.execute`."""
-        with run.checkpoint(path) as checkpoint:
+        with run.checkpoint(self, inputs, path) as checkpoint:
             start, outputs = checkpoint.load() or (0, {})
+            given = {**self.added_defaults, **inputs}
             for number in itertools.count(start) if self.infinite else range(start, self.iterations or 0):
                 if number == self.limit:
                     raise ResultInvalid(
@@ -79,7 +81,7 @@ class LoopWorkflow(Workflow):
                             "Mend what should end it, or raise the limit.",
                         )
                     )
-                outputs = run.part(self, inputs, f"{path}[{number}]", {"iteration": number})
+                outputs = run.part(self, given, f"{path}[{number}]", {"iteration": number})
                 checkpoint.save(number + 1, outputs)
             return outputs
 
@@ -165,7 +167,7 @@ class IterativeWorkflow(Workflow):
         """See `Workflow.execute`."""
         defaults = {name: target.default for name, target in self.inputs.items() if not target.is_required}
         first = {**defaults, **inputs}
-        with run.checkpoint(path) as checkpoint:
+        with run.checkpoint(self, inputs, path) as checkpoint:
             start, outputs = checkpoint.load() or (0, {})
             numbers = itertools.count(start) if self.max_iterations is None else range(start, self.max_iterations)
             is_done = bool(start and self._is_enough(outputs))

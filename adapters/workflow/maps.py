@@ -201,9 +201,10 @@ class MapWorkflow(Workflow):
                 raise TaskException(problem)
             values = {inner: values[target.name] for inner, target in targets.items() if target.name in values}
         called = {inner: name for name, inner in (self.map_on or {}).items()}
+        defaults = {name: self.added_defaults.get(called.get(name, name)) for name in names}
         sequences = {
-            name: _sequence(values.pop(name, None), f"map '{self.name}', input '{called.get(name, name)}'")
-            for name in sorted(names)
+            name: _sequence(values.pop(name, default), f"map '{self.name}', input '{called.get(name, name)}'")
+            for name, default in sorted(defaults.items())
         }
         self._check_lengths({called.get(name, name): len(sequence) for name, sequence in sequences.items()})
         return [{**values, **dict(zip(sequences, item, strict=True))} for item in zip(*sequences.values(), strict=True)]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from fairlead.adapters.workflow import gathering
@@ -20,7 +20,7 @@ from fairlead.adapters.workflow.branches import MergeTask
 from fairlead.adapters.workflow.failures import Failure
 from fairlead.adapters.workflow.gathering import SkippedOutputs, skipped
 from fairlead.adapters.workflow.maps import ItemFailed, MapWorkflow
-from fairlead.adapters.workflow.retries import is_retryable
+from fairlead.adapters.workflow.retries import NONE, Retries, is_retryable
 from fairlead.adapters.workflow.running import run_block, run_item
 from fairlead.adapters.workflow.types import Skipped
 from fairlead.adapters.workflow.wiring import FromBlock, FromWorkflow
@@ -81,6 +81,16 @@ class FlatNode:
         given = [origin.node for origins in self.sources.values() for origin in origins if origin.node is not None]
         return list(dict.fromkeys([*named, *given]))
 
+    @property
+    def retries(self) -> Retries:
+        """How often a task that runs all of it is tried again: those of a map hold for its items, inside the task."""
+        return NONE if self.block.deals_with_parts else self.block.retries
+
+    @property
+    def timeout(self) -> float | None:
+        """How many seconds each of these tries may take; that of a map holds for its items."""
+        return None if self.block.deals_with_parts else self.block.timeout
+
 
 @dataclass(frozen=True)
 class Flat:
@@ -90,6 +100,8 @@ class Flat:
     nodes: tuple[FlatNode, ...]
     outputs: Mapping[str, Origins]
     ends: tuple[str, ...]
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    """Of inputs that were added to workflows which are opened; they are given along with the inputs of the whole."""
 
 
 def flatten(workflow: Workflow, *, whole: bool = False) -> Flat:
@@ -97,8 +109,9 @@ def flatten(workflow: Workflow, *, whole: bool = False) -> Flat:
     nodes: list[FlatNode] = []
     if is_plain(workflow) and not whole:
         given = {name: (Origin(None, name),) for name in workflow.wiring().inputs}
-        ends, outputs = _open(workflow, "", given, (), nodes)
-        return Flat(workflow, tuple(nodes), outputs, ends)
+        defaults = workflow.added_defaults
+        ends, outputs = _open(workflow, "", given, (), nodes, defaults)
+        return Flat(workflow, tuple(nodes), outputs, ends, defaults)
     sources = {name: (Origin(None, name),) for name in workflow.inputs}
     mapped: frozenset[str] = frozenset()
     if isinstance(workflow, MapWorkflow):
@@ -135,8 +148,12 @@ def _open(
     given: Mapping[str, Origins],
     outside: tuple[tuple[str, ...], ...],
     nodes: list[FlatNode],
+    defaults: dict[str, Any],
 ) -> tuple[tuple[str, ...], dict[str, Origins]]:
-    """Add the nodes of a workflow, and return those that end it, and where its outputs come from."""
+    """Add the nodes of a workflow, and return those that end it, and where its outputs come from.
+
+    The defaults of its added inputs are added to ``defaults``, under names of their own.
+    """
     wiring = workflow.wiring()
     ended: list[tuple[tuple[str, ...], dict[str, Origins]]] = []
     for step in wiring.steps:
@@ -144,7 +161,8 @@ def _open(
         sources = {name: found for name, source in step.sources.items() if (found := _origins(source, ended, given))}
         ups = tuple(ended[number][0] for number in step.ups) or outside
         if isinstance(step.block, Workflow) and is_plain(step.block):
-            ended.append(_open(step.block, place, sources, ups, nodes))
+            sources |= _with_defaults(step.block, place, sources, defaults)
+            ended.append(_open(step.block, place, sources, ups, nodes, defaults))
             continue
         nodes.append(_node(step, place, ups, sources))
         ended.append(((place,), {name: (Origin(place, name),) for name in step.outputs}))
@@ -154,6 +172,20 @@ def _open(
         for name in wiring.outputs
     }
     return ends, outputs
+
+
+def _with_defaults(
+    workflow: Workflow, place: str, sources: Mapping[str, Origins], defaults: dict[str, Any]
+) -> dict[str, Origins]:
+    """Return where the added inputs of a workflow have their values from, if nobody gives them."""
+    found: dict[str, Origins] = {}
+    for name, value in workflow.added_defaults.items():
+        given = sources.get(name, ())
+        if all(origin.node is None for origin in given):  # what a block gives, or skips, is no default's business
+            own = f"{place}, input '{name}'"
+            defaults[own] = value
+            found[name] = (*given, Origin(None, own))
+    return found
 
 
 def _node(step: Step, place: str, ups: tuple[tuple[str, ...], ...], sources: Mapping[str, Origins]) -> FlatNode:

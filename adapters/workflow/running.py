@@ -98,8 +98,8 @@ class Checkpoint(Protocol):
 class Memory(Protocol):
     """A host's memory that survives a retry."""
 
-    def checkpoint(self, path: str) -> contextlib.AbstractContextManager[Checkpoint]:
-        """Open the memory of one loop; it is forgotten when the loop has ended well."""
+    def checkpoint(self, path: str, work: str) -> contextlib.AbstractContextManager[Checkpoint]:
+        """Open the memory of one loop, for the same work; it is forgotten when the loop has ended well."""
         ...
 
 
@@ -182,9 +182,17 @@ class Run:
             self.check()
             pause.wait(min(left, 0.1))
 
-    def checkpoint(self, path: str) -> contextlib.AbstractContextManager[Checkpoint]:
-        """Open what the host remembers of a loop."""
-        return contextlib.nullcontext(_Forgetful()) if self.memory is None else self.memory.checkpoint(path)
+    def checkpoint(
+        self, loop: Workflow, inputs: Mapping[str, Any], path: str
+    ) -> contextlib.AbstractContextManager[Checkpoint]:
+        """Open what the host remembers of a loop that is given these inputs."""
+        if self.memory is not None:
+            from fairlead.adapters.workflow.memory import work_of
+
+            work = work_of(loop, inputs, self, path)
+            if work is not None:
+                return self.memory.checkpoint(path, work)
+        return contextlib.nullcontext(_Forgetful())
 
     def part(self, workflow: Workflow, inputs: Mapping[str, Any], path: str, extra: Mapping[str, Any]) -> Outputs:
         """Run the blocks of a loop once; ``extra`` is what, besides the inputs, tells this iteration from others."""
@@ -247,6 +255,8 @@ def run_block(block: Block, inputs: Mapping[str, Any], run: Run, path: str) -> O
 def run_item(mapping: MapWorkflow, index: int, inputs: Mapping[str, Any], run: Run, path: str) -> Outputs | ItemFailed:
     """Run an item of a map in the same way, by the options of the map; an exception becomes its record."""
     place = f"{path}[{index}]"
+    if mapping.added_inputs:
+        inputs = {**mapping.added_defaults, **inputs}
     try:
         if run.observer is None and not mapping.cache and mapping.timeout is None and not mapping.retries.times:
             return compute_item(mapping, inputs, run, place)

@@ -213,13 +213,18 @@ class Workflow(Block):
         from fairlead.adapters.workflow.running import placed
 
         with placed(run, path):
-            result = hook(**inputs)
+            result = hook(**{**self.added_defaults, **inputs})
         return self._checked(result)
 
     def execute(self, inputs: Mapping[str, Any], run: Run, path: str) -> dict[str, Any]:
         """Run the blocks inside once, in the engine of the run."""
         wiring = self.wiring()
-        return wiring.outputs_of(run.backend.run_steps(wiring, inputs, run, path))
+        return wiring.outputs_of(run.backend.run_steps(wiring, {**self.added_defaults, **inputs}, run, path))
+
+    @property
+    def added_defaults(self) -> dict[str, Any]:
+        """The defaults of inputs that were added to this workflow, which no block inside has of itself."""
+        return {name: target.default for name, target in self.added_inputs.items() if not target.is_required}
 
     @property
     def hook(self) -> Callable[..., Any] | None:

@@ -24,7 +24,7 @@ from fairlead.adapters.workflow import (
     as_task,
     as_workflow,
 )
-from fairlead.adapters.workflow.exceptions import IOCheckerError
+from fairlead.adapters.workflow.exceptions import IOCheckerError, WorkflowInvalid
 from fairlead.operators import WorkflowTaskGroup, workflow_dag
 
 HERE = Path(__file__).parent
@@ -154,13 +154,28 @@ def test_what_a_block_does_not_say_is_left_to_the_dag():
     assert task.retries == 7
 
 
-@pytest.mark.parametrize(("chunk", "limit"), [(1, timedelta(seconds=5)), (2, None)])
-def test_the_limit_of_an_item_is_the_tasks_if_it_is_alone_there(chunk, limit):
+@pytest.mark.parametrize("chunk", [1, 2])
+def test_the_limit_of_an_item_is_never_that_of_its_task_which_may_get_several(chunk):
     mapping = MapWorkflow(each(), name="mapping", map_on={"items": "item"}, timeout=5, simultaneous_tasks=2)
     items = workflow_dag(mapping, chunk=chunk).task_dict["mapping.items"]
 
-    assert items.execution_timeout == limit
+    assert items.execution_timeout is None
     assert items.max_active_tis_per_dagrun == 2
+
+
+@pytest.mark.parametrize("granularity", ["map", "whole"])
+def test_a_map_that_is_one_task_leaves_retries_and_limits_to_its_items(granularity):
+    mapping = MapWorkflow(each(), name="mapping", map_on={"items": "item"}, timeout=5, retries=2)
+    (task,) = workflow_dag(mapping, granularity=granularity).task_dict.values()
+
+    assert (task.retries, task.execution_timeout) == (0, None)
+
+
+def test_results_are_xcoms_whatever_the_dag_says_of_others():
+    dag = workflow_dag(outer(), default_args={"do_xcom_push": False})
+    items = dag.task_dict["inner.all_of_them.items"].unmap({"chunk": {}})
+
+    assert all(task.do_xcom_push for task in (dag.task_dict["one"], dag.task_dict["inner.all_of_them.join"], items))
 
 
 def test_what_a_task_says_of_itself_is_shown():
@@ -212,7 +227,9 @@ def test_the_form_asks_for_parameters_of_tasks_by_their_names():
     assert params["parameters"] == {"asked": {"factor": 3}}
     schema = params.get_param("parameters").schema
     assert schema["properties"]["asked"]["properties"] == {"factor": {"type": "integer"}}
-    assert schema["properties"]["asked"]["required"] == ["factor"]
+    assert schema["properties"]["asked"]["required"] == []
+    asks = workflow_dag(form()).params.get_param("parameters").schema
+    assert asks["properties"]["asked"]["required"] == ["factor"]
 
 
 def test_a_workflow_without_parameters_is_asked_for_none():
@@ -295,6 +312,11 @@ def test_a_group_in_a_mapped_group_is_refused_with_what_to_do_instead():
 def test_an_argument_that_is_wrong_is_named(arguments, message):
     with pytest.raises(InputInvalid, match=message):
         workflow_dag(outer(), **arguments)
+
+
+def test_what_is_no_workflow_is_refused():
+    with pytest.raises(WorkflowInvalid, match="Call it"):
+        workflow_dag(outer)
 
 
 def test_what_does_not_fit_together_is_told_when_the_file_is_parsed():

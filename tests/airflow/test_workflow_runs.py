@@ -1,5 +1,6 @@
 """What holds when Airflow runs the tasks of a workflow: results, skips, failures, tries, chunks, values, stopping."""
 
+import datetime as dt
 import json
 import signal
 import threading
@@ -12,7 +13,7 @@ import pytest
 pytest.importorskip("airflow")
 
 from airflow.dag_processing.dagbag import DagBag
-from airflow.sdk import DAG
+from airflow.sdk import DAG, TriggerRule
 from airflow.sdk.exceptions import (
     AirflowFailException,
     AirflowSkipException,
@@ -24,6 +25,7 @@ from fairlead.adapters.errors import Cancelled, StorageFailed
 from fairlead.adapters.workflow import (
     IterativeWorkflow,
     MapWorkflow,
+    Parameter,
     Skipped,
     Workflow,
     as_task,
@@ -192,6 +194,16 @@ def chunks(tasks):
     return tasks.xcoms["sums.split", "return_value", -1]
 
 
+@pytest.mark.parametrize("task_id", ["sums.split", "numbers"])
+def test_a_result_that_is_not_there_is_told_and_never_taken_for_a_skip(mapped, task_id):
+    tasks = mapped(3)
+    for where in [where for where in tasks.xcoms if where[0] == task_id]:
+        del tasks.xcoms[where]
+
+    with pytest.raises(StorageFailed, match=f"'{task_id}' is a success.*Clear the task '{task_id}'"):
+        tasks("sums.join" if task_id == "sums.split" else "sums.split")
+
+
 @pytest.mark.parametrize(("count", "size"), [(1, 1), (32, 1), (33, 3), (1000, 63), (100_000, 256)])
 def test_many_short_items_are_few_tasks(count, size):
     assert auto_size(count) == size
@@ -267,6 +279,25 @@ def test_items_of_a_chunk_are_tried_again_one_by_one_and_then_the_chunk_is_not(m
     assert ledger.read_text().split() == ["0", "1", "1", "2", "2"]
 
 
+def test_a_map_that_is_one_task_limits_and_tries_its_items_and_then_fails_at_once(tmp_path):
+    ledger = tmp_path / "ledger"
+
+    @as_task
+    def moody(item: int) -> {"sum": int}:
+        with ledger.open("a") as file:
+            file.write(f"{item}\n")
+        if item == 3:
+            raise OSError("moody")
+        threading.Event().wait(0.15)
+        return {"sum": item}
+
+    mapping = MapWorkflow(moody(), name="sums", map_on={"items": "item"}, retries=1, timeout=0.3)
+    tasks = Tasks(workflow_dag(mapping, cache=tmp_path, granularity="map"), items=[0, 1, 2, 3])
+    with pytest.raises(AirflowFailException, match="OSError: moody"):
+        tasks("sums", max_tries=3)
+    assert ledger.read_text().split() == ["0", "1", "2", "3", "3"]
+
+
 # Skips
 
 
@@ -290,8 +321,10 @@ def test_a_block_that_returns_skipped_is_skipped_and_so_is_what_comes_after(tmp_
 
     with pytest.raises(AirflowSkipException):
         tasks("nothing")
+    # Airflow itself skips what needs all before it, so that this never runs; else the task tells.
+    assert tasks.dag.task_dict["use"].trigger_rule == TriggerRule.ALL_SUCCESS
     with pytest.raises(AirflowSkipException):
-        tasks("use")
+        tasks("use", trigger_rule=TriggerRule.NONE_FAILED)
 
 
 def test_a_choice_skips_the_side_that_is_not_taken(tmp_path):
@@ -368,6 +401,51 @@ def test_a_loop_that_has_ended_well_is_forgotten_and_runs_anew_when_it_is_cleare
     assert seen == [16, 8, 8, 4, 16, 8, 4]
 
 
+@as_task
+def grow(value: int, by: int, asked: object = None) -> {"value": int}:
+    if grow.cut_off(value):
+        raise OSError("cut off")
+    return {"value": value + by}
+
+
+@pytest.fixture
+def grown(tmp_path, monkeypatch):
+    """Cut a loop off after one iteration; returns what runs its task, and what that has seen."""
+
+    def make(**inputs):
+        @as_workflow
+        def growth():
+            IterativeWorkflow(grow(), name="growth", initial_value=0, max_iterations=3)
+
+        seen = []
+        monkeypatch.setattr(grow, "cut_off", lambda value: seen.append(value) or len(seen) == 2, raising=False)
+        tasks = Tasks(workflow_dag(growth(), cache=tmp_path), **inputs)
+        with pytest.raises(OSError, match="cut off"):
+            tasks("growth")
+        return tasks, seen
+
+    return make
+
+
+def test_a_loop_goes_on_where_it_was_with_the_same_inputs_and_starts_anew_with_others(grown):
+    tasks, seen = grown(by=1)
+    assert tasks("growth", try_number=2) == {"value": 3}
+    assert seen == [0, 1, 1, 2]
+
+    tasks, seen = grown(by=1)
+    tasks.params = {"by": 100}
+    assert tasks("growth", try_number=2) == {"value": 300}
+    assert seen == [0, 1, 0, 100, 200]
+
+
+def test_a_loop_whose_inputs_cannot_be_told_from_others_starts_anew_and_says_so(grown, caplog):
+    tasks, seen = grown(by=1, asked=threading.Lock())
+
+    assert "growth: a retry will start anew" in caplog.text
+    assert tasks("growth", try_number=2) == {"value": 3}
+    assert seen == [0, 1, 0, 1, 2]
+
+
 # Inputs
 
 
@@ -389,6 +467,53 @@ def test_what_nobody_fills_in_is_what_the_task_says(tmp_path):
 def test_an_input_of_another_type_fails_at_once_and_is_named(tmp_path):
     with pytest.raises(AirflowFailException, match="task 'optional', input 'number': 'one' is a str"):
         Tasks(workflow_dag(options(), cache=tmp_path), number="one")("optional")
+
+
+@as_task
+def scaled(factor: Parameter(int), offset: Parameter(int)) -> {"value": int}:
+    return {"value": 10 * factor + offset}
+
+
+def test_parameters_that_are_filled_in_in_part_leave_the_others_as_given(tmp_path):
+    with Workflow(name="scaling") as scaling:
+        scaled()
+    dag = workflow_dag(scaling, cache=tmp_path, parameters={"scaled": {"factor": 1, "offset": 2}})
+
+    assert Tasks(dag, parameters={"scaled": {"factor": 5}})("scaled") == {"value": 52}
+    with pytest.raises(AirflowFailException, match=r"parameters\.scaled: 5 is no mapping"):
+        Tasks(dag, parameters={"scaled": 5})("scaled")
+
+
+@as_task
+def day_of(day: dt.date) -> {"weekday": int}:
+    return {"weekday": day.weekday()}
+
+
+def test_json_data_becomes_what_an_input_takes_from_a_form_and_from_other_tasks(tmp_path):
+    with Workflow(name="days") as days:
+        day_of()
+    assert Tasks(workflow_dag(days, cache=tmp_path), day="2024-02-29")("day_of") == {"weekday": 3}
+    with DAG("joined", schedule=None) as dag:
+        WorkflowTaskGroup(days, inputs={"day": "2024-03-01"}, cache=tmp_path)
+    assert Tasks(dag)("days.day_of") == {"weekday": 4}
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_a_template_whose_text_does_not_fit_is_told_how_to_be_a_value(tmp_path, native):
+    with DAG("joined", schedule=None, params={"sites": [1, 2]}, render_template_as_native_obj=native) as dag:
+        mapping = MapWorkflow(costly(), name="costs", map_on={"sites": "number"})
+        WorkflowTaskGroup(mapping, inputs={"sites": "{{ params.sites }}"}, cache=tmp_path)
+    tasks = Tasks(dag, scratch=str(tmp_path))
+    split = dag.task_dict["costs.costs.split"]
+    split.render_template_fields({"params": {"sites": [1, 2]}})
+
+    if native:
+        assert [chunk["label"] for chunk in tasks("costs.costs.split")] == ["item 0: 1", "item 1: 2"]
+    else:
+        with pytest.raises(
+            AirflowFailException, match=r"(?s)'\[1, 2\]' has no items.*render_template_as_native_obj=True"
+        ):
+            tasks("costs.costs.split")
 
 
 def test_any_value_travels_between_groups(tmp_path):

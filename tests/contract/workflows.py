@@ -254,6 +254,23 @@ def maps_in_loops():
         halve()
 
 
+def added_inputs():
+    """Every kind of workflow has defaults that no task in it has."""
+    with Workflow(name="added_inputs") as whole:
+        with Workflow(name="opened") as opened:
+            double()
+        opened.add_input("n", int, 21)
+        with LoopWorkflow(name="again", iterations=2) as loop:
+            label()
+        loop.add_input("total", int, 7)
+        with MapWorkflow(name="each", map_on={"numbers": "n"}) as each:
+            divide()
+        each.add_input("by", float, 4.0)
+        halve()
+    whole.add_input("x", float, 8.0)
+    return whole
+
+
 @as_workflow
 def branched():
     if_, then, else_ = IfThenElse(is_large)
@@ -574,6 +591,7 @@ WORKFLOWS = {
     "looped": Case(looped, entries=3),
     "iterated": Case(iterated, {"x": 10.0}, entries=4),
     "maps_in_loops": Case(maps_in_loops, {"x": [8.0, 16.0]}),
+    "added_inputs": Case(added_inputs, {"numbers": [1, 2]}),
     "branched": Case(branched, {"count": 2}),
     "skipping": Case(skipping),
     "ended": Case(ended),

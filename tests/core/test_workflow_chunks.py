@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from fairlead.adapters.workflow import MapWorkflow, Workflow, as_task
-from fairlead.adapters.workflow.chunks import Chunk, cut, is_cut, put_together
+from fairlead.adapters.errors import InputInvalid
+from fairlead.adapters.workflow import MapWorkflow, Workflow, as_task, as_workflow
+from fairlead.adapters.workflow.chunks import Chunk, check_cut, cut, is_cut, put_together
 from fairlead.adapters.workflow.engines import named
+from fairlead.adapters.workflow.exceptions import WorkflowInvalid
 from fairlead.adapters.workflow.failures import Failure
 from fairlead.adapters.workflow.nodes import flatten, gather
 from fairlead.adapters.workflow.running import Run
@@ -98,3 +100,28 @@ def test_a_map_that_does_more_than_run_its_items_stays_whole():
     with Workflow() as plain:
         add()
     assert not is_cut(flatten(plain).nodes[0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"granularity": "nodes"}, "granularity: 'nodes' is unknown"),
+        ({"backend": "threads"}, "backend: 'threads' is unknown"),
+        ({"chunk": 0}, "chunk: 0 is no number of items"),
+        ({"chunk": True}, "chunk: True is no number of items"),
+        ({"chunk": [5]}, "chunk: .5. is no number of items"),
+    ],
+)
+def test_a_workflow_is_not_cut_as_it_cannot_be(arguments, message):
+    workflow = MapWorkflow(add(), name="sums", map_on={"items": "item"})
+    check_cut(workflow, "node", "auto", "default")
+    with pytest.raises(InputInvalid, match=message):
+        check_cut(workflow, **{"granularity": "node", "chunk": None, "backend": "default", **arguments})
+
+
+@pytest.mark.parametrize(
+    ("what", "message"), [(as_workflow(add), "Call it"), (add(), r"Workflow\(MyTask\(\)\)"), (5, "5 is none")]
+)
+def test_what_is_no_workflow_is_not_cut(what, message):
+    with pytest.raises(WorkflowInvalid, match=message):
+        check_cut(what, "node", None, "default")

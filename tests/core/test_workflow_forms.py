@@ -1,13 +1,22 @@
 """What of a workflow is asked for in a form, and how its types are told in JSON Schema."""
 
+import datetime as dt
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
 
+from fairlead.adapters.errors import InputInvalid
 from fairlead.adapters.workflow import MapWorkflow, Parameter, Workflow, as_task
-from fairlead.adapters.workflow.forms import Field, fields_of, parameters_schema, schema_of
+from fairlead.adapters.workflow.forms import (
+    Field,
+    fields_of,
+    filled_in,
+    merged_parameters,
+    parameters_schema,
+    schema_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -60,3 +69,45 @@ def test_parameters_are_found_at_all_depths_by_the_names_of_the_tasks():
     with Workflow() as without:
         pass
     assert parameters_schema(without) is None
+
+
+@as_task
+def dated(day: dt.date, count: int = 3, where: Path = Path("here"), name: str | None = "a", more: object = 0):
+    print(day, count, where, name, more)
+
+
+def test_what_a_form_has_is_what_the_inputs_take_and_defaults_are_left_out():
+    with Workflow() as workflow:
+        dated()
+
+    form = {"day": "2024-02-29", "count": 3, "where": None, "name": None, "cache": "not an input"}
+    assert filled_in(workflow, form) == {"day": dt.date(2024, 2, 29), "name": None}
+    assert filled_in(workflow, {"day": "soon", "where": "there"}) == {"day": "soon", "where": Path("there")}
+
+
+def test_parameters_that_are_given_in_part_leave_the_rest_as_it_is():
+    given = {"measure": {"factor": 1, "power": 2}, "report": {"title": "a"}}
+
+    assert merged_parameters(given, None, {"measure": {"factor": 3}}) == {
+        "measure": {"factor": 3, "power": 2},
+        "report": {"title": "a"},
+    }
+    assert given["measure"] == {"factor": 1, "power": 2}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [("text", "parameters: 'text' is no mapping"), ({"measure": 5}, "parameters.measure: 5 is no mapping")],
+)
+def test_parameters_that_are_not_by_name_are_named(wrong, message):
+    with pytest.raises(InputInvalid, match=message):
+        merged_parameters({"measure": {"factor": 1}}, wrong)
+
+
+def test_a_form_does_not_require_parameters_that_are_given():
+    with Workflow() as workflow:
+        asked()
+
+    schema = parameters_schema(workflow, {"asked": {"factor": 1}})
+    assert schema is not None
+    assert (schema["required"], schema["properties"]["asked"]["required"]) == ([], [])

@@ -497,3 +497,15 @@ def test_a_set_which_has_no_order_is_refused():
 
     with pytest.raises(TaskException, match=r"no order.*sorted"):
         run(Workflow(MapWorkflow(Same())), {"x": {"a", "b"}})
+
+
+def test_a_sequence_that_was_added_with_a_default_is_gone_through():
+    @as_task
+    def Double(n: int) -> {"twice": int}:
+        return {"twice": 2 * n}
+
+    mapping = MapWorkflow(Double(), map_on={"numbers": "n"})
+    mapping.add_input("numbers", list, [1, 2])
+
+    assert mapping() == {"twice": [2, 4]}
+    assert mapping(numbers=[3]) == {"twice": [6]}

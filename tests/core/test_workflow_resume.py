@@ -163,7 +163,7 @@ def test_a_loop_goes_on_at_the_iteration_that_its_host_remembers():
 
     class Memory:
         @contextlib.contextmanager
-        def checkpoint(self, path):
+        def checkpoint(self, path, work):
             yield Checkpoint(path)
             remembered.pop(path, None)
 

@@ -18,6 +18,7 @@ from fairlead.adapters.workflow import (
     LoopWorkflow,
     MapWorkflow,
     MergeTask,
+    Parameter,
     Skipped,
     Workflow,
     as_task,
@@ -399,6 +400,19 @@ def test_json_data_becomes_what_an_input_takes():
         year()
 
     assert workflow_flow(calendar())(day="2026-11-20") == {"year": 2026}
+
+
+def test_parameters_that_are_filled_in_in_part_leave_the_others_as_given():
+    @as_task
+    def scaled(factor: Parameter(int), offset: Parameter(int)) -> {"value": int}:
+        return {"value": 10 * factor + offset}
+
+    @as_workflow
+    def scaling():
+        scaled()
+
+    flow = workflow_flow(scaling(), parameters={"scaled": {"factor": 1, "offset": 2}})
+    assert flow(parameters={"scaled": {"factor": 5}}) == {"value": 52}
 
 
 @pytest.mark.parametrize(

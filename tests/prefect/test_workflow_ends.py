@@ -98,6 +98,19 @@ def test_the_retries_of_a_map_hold_for_each_item(chunk, on_error):
     assert COUNTED.calls == {0: 1, 1: 3, 2: 1, 3: 3}
 
 
+def test_the_retries_of_a_map_that_is_one_task_run_hold_for_its_items_alone():
+    @as_task
+    def broken_item(item: int) -> {"n": int}:
+        calls.append(item)
+        raise OSError("flaky")
+
+    calls: list[int] = []
+    mapping = MapWorkflow(broken_item(), name="mapping", map_on={"items": "item"}, retries=2)
+    with pytest.raises(OSError, match="flaky"):
+        workflow_flow(mapping, granularity="map")(items=[1])
+    assert calls == [1, 1, 1]
+
+
 def test_what_breaks_a_contract_is_not_tried_again():
     @as_task
     def refuse(n: int) -> {"n": int}:

@@ -23,6 +23,7 @@ from fairlead.adapters.workflow.branches import BRANCHES, MergeTask, SkippedOutp
 from fairlead.adapters.workflow.exceptions import ExitPipeline, WorkflowInvalid
 from fairlead.adapters.workflow.failures import Failure, failure_of, short
 from fairlead.adapters.workflow.glimpses import glimpses
+from fairlead.adapters.workflow.limits import Alarm, limited, meant
 from fairlead.adapters.workflow.maps import MAPPED, ItemFailed, MapWorkflow
 from fairlead.adapters.workflow.retries import NONE, is_retryable
 from fairlead.adapters.workflow.types import Skipped
@@ -254,9 +255,8 @@ def run_item(mapping: MapWorkflow, index: int, inputs: Mapping[str, Any], run: R
             return run_in_order(mapping.wiring(), inputs, run, place)
 
         return _told(mapping, inputs, run, place, compute)
-    except Cancelled:
-        raise
     except Exception as error:  # noqa: BLE001 (whatever ends an item is the map's to judge)
+        run.check()  # unless the run itself must end
         return item_failed(mapping, index, inputs, error)
 
 
@@ -287,7 +287,7 @@ def _told(
         tell("success")
         raise
     except BaseException as error:
-        tell("failed", failure_of(error, 0, visible(inputs)))
+        tell("failed", failure_of(meant(error), 0, visible(inputs)))
         raise
     tell("skipped" if is_skipped(outputs) else "success", cached=cached)
     return outputs
@@ -324,6 +324,7 @@ def _tried(block: Block, inputs: Mapping[str, Any], run: Run, path: str, compute
         except Exception as error:
             if not is_retryable(error):
                 raise
+            run.check()
             seconds = retries.wait_before(number)
             _logger.warning(
                 "%s: %s: %s; trying again in %.1f s (%d of %d)",
@@ -336,8 +337,6 @@ def _tried(block: Block, inputs: Mapping[str, Any], run: Run, path: str, compute
 def _limited(block: Block, inputs: Mapping[str, Any], run: Run, path: str, compute: Callable[[], Outputs]) -> Outputs:
     if block.timeout is None:
         return compute()
-    from fairlead.adapters.workflow.limits import limited
-
     return limited(block, inputs, run, path, compute)
 
 
@@ -370,8 +369,8 @@ def run_step(
         return skipped(step.outputs)
     try:
         return run_block(step.block, values, run, place)
-    except Exception as error:
-        note_place(error, step.block, place)
+    except (Exception, Alarm) as error:
+        note_place(meant(error), step.block, place)
         raise
 
 
@@ -429,7 +428,7 @@ def visible(inputs: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in inputs.items() if name[0] != "@"}
 
 
-def note_place(error: Exception, block: Block, place: str) -> None:
+def note_place(error: BaseException, block: Block, place: str) -> None:
     """Say where an exception came from, once."""
     if not getattr(error, "__fairlead_place__", None):
         with contextlib.suppress(AttributeError):  # of an exception that takes no attributes

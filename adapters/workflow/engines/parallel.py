@@ -30,6 +30,7 @@ from fairlead.adapters.workflow.engines.work import (
     written_body,
 )
 from fairlead.adapters.workflow.exceptions import ExitPipeline
+from fairlead.adapters.workflow.limits import Alarm
 from fairlead.adapters.workflow.maps import ItemFailed
 from fairlead.adapters.workflow.retries import NONE, Retries
 from fairlead.adapters.workflow.units import UnitBlock
@@ -180,6 +181,9 @@ def _let_end(pool: Pool, work: Work, run: Run) -> None:
                 heed(message[1], run)
     except (Cancelled, TimedOut, ExitPipeline, KeyboardInterrupt):
         pool.kill(work)
+    except Alarm:
+        pool.kill(work)
+        raise
 
 
 def alone(pool: Pool, kind: Kind, block: Block, inputs: Mapping[str, Any], run: Run, path: str) -> Outputs:

@@ -10,7 +10,7 @@ What it does not do: submit tasks that are no items of a map, keep a job whose r
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import os
 import shlex
 import shutil
@@ -59,6 +59,11 @@ _GOING_ON = {
     "SPECIAL_EXIT",
 }
 _PURGED = "no longer known to Slurm"
+_FORGOTTEN = "Invalid job id"
+"""What squeue says, and fails with, if it knows no job of those that it was asked for."""
+_PATIENCE = 60.0
+"""Seconds without an answer after which that is told."""
+_logger = logging.getLogger(__name__)
 
 
 class Slurm(Concurrent):
@@ -227,7 +232,8 @@ class _Array:
         self._chunks: list[_Chunk] = []
         self._last = len(items)
         self._deaths: dict[int, int] = {}
-        self._asked = time.monotonic()
+        self._asked = self._answered = time.monotonic()
+        self._is_warned = False
 
     def answers(self) -> Iterator[tuple[int, Outputs | ItemFailed]]:
         """Submit the items, and yield what comes of each."""
@@ -336,6 +342,11 @@ class _Array:
         self._asked = time.monotonic()
         going_on = [chunk for chunk in self._chunks if not chunk.has_ended]
         states = _states({chunk.job for chunk in going_on})
+        if states is None:  # then no job is known to be over
+            self._wait_for_slurm()
+            return
+        self._answered = time.monotonic()
+        self._is_warned = False
         again: list[list[int]] = []
         for chunk in going_on:
             state, node = states.get(chunk.job, (_PURGED, ""))
@@ -348,6 +359,13 @@ class _Array:
             yield from self._lost(chunk, state, node, again)
         if again:
             self._submit(again)
+
+    def _wait_for_slurm(self) -> None:
+        """Say, once, that Slurm has not answered for a while."""
+        seconds = time.monotonic() - self._answered
+        if seconds > _PATIENCE and not self._is_warned:
+            self._is_warned = True
+            _logger.warning("map '%s': Slurm has not answered for %.0f s; asking on.", self.mapping.name, seconds)
 
     def _lost(self, chunk: _Chunk, state: str, node: str, again: list[list[int]]) -> Iterator[tuple[int, ItemFailed]]:
         """Fail the item that a dead job was at, and have the others done; all of them if it never came to the first."""
@@ -380,16 +398,20 @@ class _Array:
         return error
 
 
-def _states(jobs: set[str]) -> dict[str, tuple[str, str]]:
-    """Return the state and node of jobs, all asked for at once; what Slurm no longer knows is not there."""
+def _states(jobs: set[str]) -> dict[str, tuple[str, str]] | None:
+    """Return the state and node of jobs, all asked for at once; what Slurm no longer knows is not there.
+
+    None is returned if Slurm does not answer: then nothing is known of any of them.
+    """
     arrays = ",".join(sorted({job.partition("_")[0] for job in jobs}))
     told = _command(["squeue", "--noheader", "--array", "--states=all", f"--jobs={arrays}", "--format=%i|%T|%N"])
-    found = dict(_rows(told))
-    if missing := jobs - found.keys():
+    if told.returncode and _FORGOTTEN not in told.stderr:
+        return None
+    found = dict(_rows(told.stdout))
+    if (missing := jobs - found.keys()) and shutil.which("sacct"):
         arrays = ",".join(sorted({job.partition("_")[0] for job in missing}))
         command = ["sacct", "--noheader", "--parsable2", "--allocations", "--array", f"--jobs={arrays}"]
-        with contextlib.suppress(FileNotFoundError):
-            found |= _rows(_command([*command, "--format=JobID,State,NodeList"]))
+        found |= _rows(_command([*command, "--format=JobID,State,NodeList"]).stdout)  # nothing without accounting
     return found
 
 
@@ -400,6 +422,6 @@ def _rows(text: str) -> Iterator[tuple[str, tuple[str, str]]]:
             yield job.strip(), (state.split()[0], node.strip())
 
 
-def _command(command: Sequence[str]) -> str:
-    """Return what a command of Slurm prints; nothing if Slurm does not answer, which it may do the next time."""
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+def _command(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Have a command of Slurm done, which fails if Slurm does not answer, as it may do the next time."""
+    return subprocess.run(command, capture_output=True, text=True, check=False)

@@ -136,6 +136,10 @@ class Run:
     """Paths of blocks whose retries are somebody else's, but not their limits."""
     on_outcome: Callable[[Outcome], None] | None = None
     """Who is shown what came of units of work."""
+    tries_over: dict[str, int] = field(default_factory=dict)
+    """How many tries of blocks are over, by their paths, where processes that died were at them."""
+    on_try: Callable[[str, int], None] | None = None
+    """Who is told that a block is tried again: its path, and which try that is."""
     failures: list[tuple[str, Failure]] = field(default_factory=list)
     """Items that failed and were collected or left out, with the paths of their maps."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -318,7 +322,7 @@ def _guarded(
 def _tried(block: Block, inputs: Mapping[str, Any], run: Run, path: str, compute: Callable[[], Outputs]) -> Outputs:
     """Try as often as the block says; what breaks a contract is not tried again."""
     retries = block.retries or NONE
-    for number in range(1, retries.times + 1):
+    for number in range(1 + run.tries_over.get(path, 0), retries.times + 1):
         try:
             return _limited(block, inputs, run, path, compute)
         except Exception as error:
@@ -331,6 +335,8 @@ def _tried(block: Block, inputs: Mapping[str, Any], run: Run, path: str, compute
                 path, type(error).__name__, error, seconds, number, retries.times,
             )  # fmt: skip
             run.wait(seconds)
+            if run.on_try is not None:
+                run.on_try(path, number + 1)
     return _limited(block, inputs, run, path, compute)
 
 

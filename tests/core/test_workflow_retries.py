@@ -188,12 +188,40 @@ def test_jitter_keeps_within_its_part():
     assert 8 <= min(waits) < 10 < max(waits) <= 12
 
 
+def test_jitter_makes_no_delay_longer_than_the_longest():
+    retries = Retries(1, delay=10, max_delay=10, jitter=0.5)
+    waits = [retries.wait_before(1) for _ in range(200)]
+    assert 5 <= min(waits) < max(waits) == 10
+
+
+@pytest.mark.parametrize("backoff", [2, 2.0, 1e300])
+def test_delays_beyond_all_numbers_are_the_longest(backoff):
+    assert Retries(5000, delay=1, backoff=backoff, max_delay=7).wait_before(5000) == 7
+    assert Retries(5000, delay=0, backoff=backoff).wait_before(5000) == 0
+
+
+def test_as_many_delays_are_made_as_are_asked_for():
+    assert Retries(10**12, delay=1, backoff=2).delays(3) == [1, 2, 4]
+
+
+def test_after_very_many_tries_the_exception_of_the_task_comes_out(attempts):
+    with pytest.raises(OSError, match="try 1101"):
+        ran(Flaky(good_at=2000, retries=1100, retry_backoff=2.0))
+
+
+@pytest.mark.parametrize("timeout", [60 * 86400, 2**31 - 1])
+@pytest.mark.parametrize("backend", ["default", "parallel"])
+def test_the_longest_limits_are_kept(timeout, backend):
+    assert ran(Hang(x=1, timeout=timeout), backend=backend) == {"y": 1}
+
+
 @pytest.mark.parametrize(
     ("option", "value"),
     [
         ("retries", -1), ("retries", 1.5), ("retries", "3"), ("retries", None), ("retry_delay", -1),
         ("retry_delay", "1"), ("retry_backoff", 0.5), ("max_retry_delay", -1), ("retry_jitter", 2),
-        ("retry_jitter", float("nan")), ("timeout", 0), ("timeout", -1), ("timeout", "60"),
+        ("retry_jitter", float("nan")), ("timeout", 0), ("timeout", -1), ("timeout", "60"), ("timeout", float("inf")),
+        ("timeout", float("nan")), ("timeout", 1e12),
     ],
 )  # fmt: skip
 def test_options_out_of_range_are_named(option, value):

@@ -42,6 +42,8 @@ _BRISK = 0.05
 _LARGEST = 256
 _ROUNDS = 1000
 _MOMENT = 0.001
+_LONGEST = 3600.0
+"""Seconds between two looks at the clock; what waits for processes takes no more than some weeks."""
 _WILL = (
     "kill -s KILL -- {groups}; for file in $(grep -ls -e {mark} /proc/[0-9]*/environ); do "
     "pid=${{file#/proc/}}; kill -s KILL ${{pid%/environ}}; done"
@@ -424,7 +426,7 @@ class Pool:
 
     def _tick(self) -> float | None:
         ends = [process.limits[-1][0] for process in self._processes if process.limits]
-        return max(0.0, min(ends) - time.monotonic()) if ends else None
+        return max(0.0, min(min(ends) - time.monotonic(), _LONGEST)) if ends else None
 
     def _stop_overdue(self) -> None:
         now = time.monotonic()

@@ -259,6 +259,8 @@ def run_item(mapping: MapWorkflow, index: int, inputs: Mapping[str, Any], run: R
             return run_in_order(mapping.wiring(), inputs, run, place)
 
         return _told(mapping, inputs, run, place, compute)
+    except Cancelled:
+        raise
     except Exception as error:  # noqa: BLE001 (whatever ends an item is the map's to judge)
         run.check()  # unless the run itself must end
         return item_failed(mapping, index, inputs, error)

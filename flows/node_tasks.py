@@ -153,7 +153,7 @@ def node_task(node: FlatNode, *, retries: Retries, persist: bool) -> Task[..., A
         persist_result=persist,
         result_serializer=SERIALIZER if persist else None,
         retries=times,
-        retry_delay_seconds=retries.delays()[:_MOST_DELAYS] or None,
+        retry_delay_seconds=retries.delays(_MOST_DELAYS) or None,
         retry_jitter_factor=retries.jitter or None,
         retry_condition_fn=can_be_tried_again,
         log_prints=True,

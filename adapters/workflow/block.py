@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _open: ContextVar[tuple[Workflow, ...]] = ContextVar("fairlead_open_workflows", default=())
 """The workflows whose bodies are being written, the innermost last."""
 
+LONGEST_TIMEOUT = 2**31 - 1
+"""Seconds, about 68 years: more than that, the clocks of some systems do not take."""
 _RETRY_OPTIONS = {
     "retries": "times",
     "retry_delay": "delay",
@@ -101,9 +103,10 @@ class Block:
         self.cache = bool(options.get("cache", self.cache))
         self.cache_dir = options.get("cache_dir", self.cache_dir)
         timeout = options.get("timeout", self.timeout)
-        if timeout is not None and not (isinstance(timeout, int | float) and timeout > 0):
-            found = f"{timeout!r} is no number above 0"
-            raise InputInvalid(Problem(f"'{self.name}', timeout", found, "seconds", "Give e.g. 60."))
+        if timeout is not None and not (isinstance(timeout, int | float) and 0 < timeout <= LONGEST_TIMEOUT):
+            found = f"{timeout!r} is no number above 0 and at most {LONGEST_TIMEOUT}"
+            remedy = "Give e.g. 60, or None for no limit."
+            raise InputInvalid(Problem(f"'{self.name}', timeout", found, "seconds", remedy))
         self.timeout = timeout
         changed = {field: options[option] for option, field in _RETRY_OPTIONS.items() if option in options}
         if changed:

@@ -4,8 +4,11 @@ In a process's main thread an alarm interrupts the block's Python code. In a pro
 watches besides (`watcher`), and kills the process if the block hangs in compiled code. In any other thread, which no
 alarm reaches, the block is run apart, in such a process.
 
-What blocks in compiled code in the main thread of the run itself ends only when it comes back; a block that must be
-stoppable at any moment belongs into the engine ``parallel``, or into a twine app.
+The alarm is no Exception, so neither what the block catches nor retries, maps and limits inside it keep it; only the
+block whose limit it is makes `TimedOut` of it. In the main thread of the run itself, some code can still hold it back:
+what catches BaseException and goes on; callbacks of asyncio, ``__del__`` and the like, out of which Python lets no
+exception; and compiled code, until it comes back. A block that must be stoppable at any moment belongs into the engine
+``parallel``, or into a twine app.
 """
 
 from __future__ import annotations
@@ -28,6 +31,20 @@ watcher: Callable[[float, str], None] | None = None
 """Who is told that a limit begins, with its seconds and of whom it is, and that it has ended, with 0 seconds."""
 
 
+class Alarm(BaseException):
+    """Rings in a block whose limit has passed, on its way to the one that set it."""
+
+    def __init__(self, error: TimedOut) -> None:
+        """Take what it becomes there."""
+        super().__init__(error.message)
+        self.error = error
+
+
+def meant(error: BaseException) -> BaseException:
+    """Return what an exception is outside the block that a limit ends."""
+    return error.error if isinstance(error, Alarm) else error
+
+
 def limited(block: Block, inputs: Mapping[str, Any], run: Run, path: str, compute: Callable[[], Outputs]) -> Outputs:
     """Compute within the block's limit; raises `TimedOut`."""
     assert block.timeout is not None
@@ -44,8 +61,10 @@ def timed_out(seconds: float, who: str) -> TimedOut:
 
 
 def _with_alarm(seconds: float, who: str, compute: Callable[[], Outputs]) -> Outputs:
+    error = timed_out(seconds, who)
+
     def ring(_number: int, _frame: FrameType | None) -> None:
-        raise timed_out(seconds, who)
+        raise Alarm(error)
 
     start = time.monotonic()
     outer = signal.getitimer(signal.ITIMER_REAL)[0]
@@ -54,11 +73,17 @@ def _with_alarm(seconds: float, who: str, compute: Callable[[], Outputs]) -> Out
     if watcher is not None:
         watcher(seconds, who)
     previous = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
-        return compute()
+        try:
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+            return compute()
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)  # until here it may ring
+    except Alarm as alarm:
+        if alarm.error is not error:
+            raise
+        raise error.with_traceback(alarm.__traceback__) from None
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
         if outer:
             signal.setitimer(signal.ITIMER_REAL, max(outer - (time.monotonic() - start), 1e-6))

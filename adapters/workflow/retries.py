@@ -43,13 +43,21 @@ class Retries:
         if problems:
             raise InputInvalid(problems)
 
-    def delays(self) -> list[float]:
-        """Return the seconds before each try after the first, without jitter."""
-        return [min(self.delay * self.backoff**number, self.max_delay) for number in range(self.times)]
+    def delays(self, most: int | None = None) -> list[float]:
+        """Return the seconds before each try after the first, or before the first ``most`` of them, without jitter."""
+        number = self.times if most is None else min(most, self.times)
+        return [self._delay(each) for each in range(1, number + 1)]
 
     def wait_before(self, number: int) -> float:
         """Return the seconds to wait before the n-th try after the first, from 1, with jitter."""
-        return self.delays()[number - 1] * (1 + random.uniform(-self.jitter, self.jitter))  # noqa: S311 (no secret)
+        by_chance = 1 + random.uniform(-self.jitter, self.jitter)  # noqa: S311 (no secret)
+        return min(self._delay(number) * by_chance, self.max_delay)
+
+    def _delay(self, number: int) -> float:
+        try:
+            return min(self.delay * float(self.backoff) ** (number - 1), self.max_delay)
+        except OverflowError:  # beyond all numbers
+            return self.max_delay if self.delay else 0.0
 
 
 NONE = Retries()

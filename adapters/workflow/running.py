@@ -23,6 +23,7 @@ from fairlead.adapters.workflow.exceptions import ExitPipeline, WorkflowInvalid
 from fairlead.adapters.workflow.failures import Failure, failure_of, short
 from fairlead.adapters.workflow.gathering import Outputs, gather, is_skipped, skipped
 from fairlead.adapters.workflow.glimpses import glimpses
+from fairlead.adapters.workflow.limits import Alarm, limited, meant
 from fairlead.adapters.workflow.maps import ItemFailed, MapWorkflow
 from fairlead.adapters.workflow.retries import NONE, is_retryable
 from fairlead.adapters.workflow.wiring import Step, Wiring, check, resolved
@@ -135,6 +136,10 @@ class Run:
     """Paths of blocks whose retries are somebody else's, but not their limits."""
     on_outcome: Callable[[Outcome], None] | None = None
     """Who is shown what came of units of work."""
+    tries_over: dict[str, int] = field(default_factory=dict)
+    """How many tries of blocks are over, by their paths, where processes that died were at them."""
+    on_try: Callable[[str, int], None] | None = None
+    """Who is told that a block is tried again: its path, and which try that is."""
     failures: list[tuple[str, Failure]] = field(default_factory=list)
     """Items that failed and were collected or left out, with the paths of their maps."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -268,6 +273,7 @@ def run_item(mapping: MapWorkflow, index: int, inputs: Mapping[str, Any], run: R
     except Cancelled:
         raise
     except Exception as error:  # noqa: BLE001 (whatever ends an item is the map's to judge)
+        run.check()  # unless the run itself must end
         return item_failed(mapping, index, inputs, error)
 
 
@@ -304,7 +310,7 @@ def _told(
         tell("success")
         raise
     except BaseException as error:
-        tell("failed", failure_of(error, 0, visible(inputs)))
+        tell("failed", failure_of(meant(error), 0, visible(inputs)))
         raise
     tell("skipped" if is_skipped(outputs) else "success", cached=cached)
     return outputs
@@ -335,26 +341,27 @@ def _guarded(
 def _tried(block: Block, inputs: Mapping[str, Any], run: Run, path: str, compute: Callable[[], Outputs]) -> Outputs:
     """Try as often as the block says; what breaks a contract is not tried again."""
     retries = block.retries or NONE
-    for number in range(1, retries.times + 1):
+    for number in range(1 + run.tries_over.get(path, 0), retries.times + 1):
         try:
             return _limited(block, inputs, run, path, compute)
         except Exception as error:
             if not is_retryable(error):
                 raise
+            run.check()
             seconds = retries.wait_before(number)
             _logger.warning(
                 "%s: %s: %s; trying again in %.1f s (%d of %d)",
                 path, type(error).__name__, error, seconds, number, retries.times,
             )  # fmt: skip
             run.wait(seconds)
+            if run.on_try is not None:
+                run.on_try(path, number + 1)
     return _limited(block, inputs, run, path, compute)
 
 
 def _limited(block: Block, inputs: Mapping[str, Any], run: Run, path: str, compute: Callable[[], Outputs]) -> Outputs:
     if block.timeout is None:
         return compute()
-    from fairlead.adapters.workflow.limits import limited
-
     return limited(block, inputs, run, path, compute)
 
 
@@ -387,8 +394,8 @@ def run_step(
         return skipped(step.outputs)
     try:
         return run_block(step.block, values, run, place)
-    except Exception as error:
-        note_place(error, step.block, place)
+    except (Exception, Alarm) as error:
+        note_place(meant(error), step.block, place)
         raise
 
 
@@ -397,7 +404,7 @@ def visible(inputs: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in inputs.items() if name[0] != "@"}
 
 
-def note_place(error: Exception, block: Block, place: str) -> None:
+def note_place(error: BaseException, block: Block, place: str) -> None:
     """Say where an exception came from, once; of the workflow that was run itself there is nothing to say."""
     if place and not getattr(error, "__fairlead_place__", None):
         with contextlib.suppress(AttributeError):  # of an exception that takes no attributes

@@ -400,6 +400,25 @@ def test_a_run_leaves_heartbeats_also_while_it_is_written_all_the_time(sqlite):
     assert read_run(sqlite, "last").summary.state == "success"
 
 
+@pytest.mark.parametrize("retries", [0, 1])
+def test_what_ran_in_a_process_that_died_does_not_stay_running(sqlite, retries):
+    @as_task
+    def Die(number: int) -> {"half": int}:
+        if number == 0:
+            os._exit(3)
+        return {"half": number}
+
+    with Workflow(name="study") as workflow:
+        with MapWorkflow(name="halves", on_error="collect", retries=retries) as halves:
+            Die()
+        Numbers() | halves | Total()
+    with Recorder(sqlite, workflow) as recorder:
+        run(workflow, backend="parallel", options={"workers": 2}, observer=recorder)
+    states = read_run(sqlite, "last").states
+    assert (states["halves[1]"], states["halves[1]/die"]) == ("failed", "failed")
+    assert not {"pending", "running"} & set(states.values())
+
+
 @pytest.mark.slow
 def test_a_program_that_forgets_to_end_its_run_leaves_it_failed(sqlite, tmp_path):
     program = tmp_path / "forgetful.py"

@@ -57,6 +57,13 @@ def fail_on_odd(x: int) -> {"y": int}:
     return {"y": x}
 
 
+def next_number(folder: Path) -> int:
+    """Count from 0, over all processes."""
+    with (folder / "count").open("a") as file:
+        file.write("x")
+        return file.tell() - 1
+
+
 def mapped(task: Any, count: int, **options: Any) -> Workflow:
     with Workflow(name="whole") as workflow:
         numbers(count=count) | MapWorkflow(task, map_on={"xs": "x"}, name="each", **options)
@@ -416,6 +423,62 @@ def test_an_item_whose_process_dies_is_tried_again(engine, tmp_path):
         return {"y": x}
 
     assert engine(mapped(die_once(), 2, retries=1)).outputs == {"y": [0, 1]}
+
+
+@pytest.mark.parametrize("engine", [OTHERS[0], OTHERS[2]], indirect=True)
+def test_tries_that_raise_and_tries_that_die_are_counted_together(engine, tmp_path):
+    @as_task(retries=2)
+    def fail() -> {"a": int}:
+        number = next_number(tmp_path)
+        if number == 2:
+            os._exit(1)
+        raise OSError
+
+    @as_task
+    def live() -> {"b": int}:
+        return {"b": 1}
+
+    with Workflow() as workflow:
+        live()
+        fail()
+    with pytest.raises(WorkerDied):
+        engine(workflow)
+    assert next_number(tmp_path) == 3
+
+
+@in_other_processes
+def test_an_item_whose_process_died_has_only_the_tries_that_are_left(engine, tmp_path):
+    @as_task
+    def fail(x: int) -> {"y": int}:
+        number = next_number(tmp_path)
+        if number == 1:
+            os._exit(1)
+        raise OSError(f"try {number}")
+
+    (failure,) = engine(mapped(fail(), 1, retries=3, on_error="collect")).outputs["y"]
+    assert failure.message == "try 3"
+    assert next_number(tmp_path) == 4
+
+
+@pytest.mark.parametrize("engine", ["default", *OTHERS], indirect=True)
+def test_an_item_that_cannot_be_sent_fails_alone(engine):
+    values = [1, threading.Lock(), 3]
+
+    @as_task
+    def give() -> {"xs": list}:
+        return {"xs": values}
+
+    @as_task
+    def show(x: object) -> {"y": str}:
+        return {"y": type(x).__name__}
+
+    with Workflow(name="whole") as workflow:
+        give() | MapWorkflow(show(), map_on={"xs": "x"}, name="each", on_error="collect", chunk=3, retries=2)
+    first, second, third = engine(workflow).outputs["y"]
+    assert (first, third) == ("int", "int")
+    if engine.name != "default":
+        assert second.type == "fairlead.adapters.errors.NotPortable"
+        assert second.message.startswith("map 'each', item 1, input 'x': a value of type _thread.lock cannot be sent")
 
 
 def test_a_map_over_nothing_that_may_be_is_nothing(engine):

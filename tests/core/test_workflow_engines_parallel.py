@@ -18,6 +18,8 @@ import pytest
 from fairlead.adapters.errors import Cancelled, TimedOut, WorkerDied
 from fairlead.adapters.host import LoggingHost
 from fairlead.adapters.workflow import MapWorkflow, Result, Workflow, as_task, run
+from fairlead.adapters.workflow.engines.parallel import Parallel
+from fairlead.adapters.workflow.running import Run
 
 LIMIT = 20.0
 """Seconds after which something that a test waits for is held not to happen."""
@@ -162,6 +164,43 @@ def test_a_dead_process_loses_one_item_and_is_replaced():
     assert [each for each in result.outputs["y"] if isinstance(each, int)] == [x for x in range(20) if x not in lost]
     assert "map 'each', item 1: the process that was at it has died: it was ended by SIGKILL" in lost[1].message
     assert "it ended with exit status 3" in lost[12].message
+
+
+def test_items_whose_processes_died_wait_for_their_next_try_together(tmp_path):
+    @as_task
+    def die_once(x: int) -> {"y": int}:
+        sign = tmp_path / str(x)
+        if not sign.exists():
+            sign.touch()
+            os._exit(3)
+        return {"y": x}
+
+    start = time.monotonic()
+    assert parallel(mapped(die_once(), 8, retries=1, retry_delay=0.5)).outputs == {"y": [0, 1, 2, 3, 4, 5, 6, 7]}
+    assert time.monotonic() - start < 8 * 0.5
+
+
+def test_retries_of_somebody_else_are_not_those_of_a_process(tmp_path):
+    @as_task(retries=2)
+    def fail() -> {"a": int}:
+        with (tmp_path / "tries").open("a") as file:
+            file.write("x")
+        raise OSError("as always")
+
+    @as_task
+    def live() -> {"b": int}:
+        return {"b": 1}
+
+    with Workflow() as workflow:
+        fail()
+        live()
+    engine = Parallel(workers=2)
+    try:
+        with pytest.raises(OSError, match="as always"):
+            engine.run_steps(workflow.wiring(), {}, Run(engine, tried_outside=frozenset({"w/fail"})), "w")
+    finally:
+        engine.close()
+    assert (tmp_path / "tries").read_text() == "x"
 
 
 def test_what_ended_a_process_is_told():

@@ -186,6 +186,29 @@ def test_a_run_that_is_killed_cancels_its_jobs(slurm, tmp_path):
     wait_for(lambda: not slurm.queue())
 
 
+def test_jobs_are_not_held_for_dead_while_slurm_does_not_answer(slurm, monkeypatch, tmp_path, caplog):
+    @as_task
+    def count(x: int) -> {"y": int}:
+        with (tmp_path / "begun").open("a") as file:
+            file.write("x")
+        wait_for((tmp_path / "asked-4").exists)  # so often that a job that is gone would count as dead
+        return {"y": x}
+
+    squeue = tmp_path / "squeue"
+    squeue.write_text(f"""#!/bin/sh
+number=$(ls {tmp_path} | grep -c asked-)
+touch {tmp_path}/asked-$number
+echo "slurm_load_jobs error: Unable to contact slurm controller (connect failure)" >&2
+exit 1
+""")
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr("fairlead.adapters.workflow.engines.slurm._PATIENCE", 0.0)
+    assert on_slurm(mapped(count(), 1, retries=1), slurm.folder).outputs == {"y": [0]}
+    assert (tmp_path / "begun").read_text() == "x"
+    assert caplog.text.count("map 'each': Slurm has not answered for ") == 1
+
+
 def test_what_slurm_refuses_is_told_with_its_words(slurm):
     with pytest.raises(
         InputInvalid,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import traceback
 from typing import Any
 
 import pytest
@@ -184,12 +185,40 @@ def test_jitter_keeps_within_its_part():
     assert 8 <= min(waits) < 10 < max(waits) <= 12
 
 
+def test_jitter_makes_no_delay_longer_than_the_longest():
+    retries = Retries(1, delay=10, max_delay=10, jitter=0.5)
+    waits = [retries.wait_before(1) for _ in range(200)]
+    assert 5 <= min(waits) < max(waits) == 10
+
+
+@pytest.mark.parametrize("backoff", [2, 2.0, 1e300])
+def test_delays_beyond_all_numbers_are_the_longest(backoff):
+    assert Retries(5000, delay=1, backoff=backoff, max_delay=7).wait_before(5000) == 7
+    assert Retries(5000, delay=0, backoff=backoff).wait_before(5000) == 0
+
+
+def test_as_many_delays_are_made_as_are_asked_for():
+    assert Retries(10**12, delay=1, backoff=2).delays(3) == [1, 2, 4]
+
+
+def test_after_very_many_tries_the_exception_of_the_task_comes_out(attempts):
+    with pytest.raises(OSError, match="try 1101"):
+        ran(Flaky(good_at=2000, retries=1100, retry_backoff=2.0))
+
+
+@pytest.mark.parametrize("timeout", [60 * 86400, 2**31 - 1])
+@pytest.mark.parametrize("backend", ["default", "parallel"])
+def test_the_longest_limits_are_kept(timeout, backend):
+    assert ran(Hang(x=1, timeout=timeout), backend=backend) == {"y": 1}
+
+
 @pytest.mark.parametrize(
     ("option", "value"),
     [
         ("retries", -1), ("retries", 1.5), ("retries", "3"), ("retries", None), ("retry_delay", -1),
         ("retry_delay", "1"), ("retry_backoff", 0.5), ("max_retry_delay", -1), ("retry_jitter", 2),
-        ("retry_jitter", float("nan")), ("timeout", 0), ("timeout", -1), ("timeout", "60"),
+        ("retry_jitter", float("nan")), ("timeout", 0), ("timeout", -1), ("timeout", "60"), ("timeout", float("inf")),
+        ("timeout", float("nan")), ("timeout", 1e12),
     ],
 )  # fmt: skip
 def test_options_out_of_range_are_named(option, value):
@@ -267,6 +296,79 @@ def test_a_run_has_a_limit_of_its_own():
         as_task(lambda: {"x": 1})() | Hang()
     with pytest.raises(TimedOut, match="The run passed its time limit"):
         run(workflow, host=RecordingHost(timeout=-1))
+
+
+@as_task
+def Wait(x: int = 0) -> {"y": int}:
+    ATTEMPTS.append(x)
+    threading.Event().wait(60)
+
+
+def test_a_limit_is_not_for_retries_inside_to_try_again(attempts):
+    with Workflow() as workflow, Workflow(timeout=0.05, name="outer"):
+        Wait(retries=3, name="inner")
+    with pytest.raises(TimedOut, match="workflow 'outer'") as caught:
+        run(workflow)
+    assert attempts == [0]
+    assert caught.value.__notes__ == ["In task 'outer/inner'."]
+
+
+@pytest.mark.parametrize("on_error", ["collect", "drop", "fail"])
+def test_a_limit_is_no_failure_of_an_item_inside(attempts, on_error):
+    with Workflow() as workflow, Workflow(timeout=0.05, name="outer"), MapWorkflow(on_error=on_error):
+        Wait()
+    with pytest.raises(TimedOut, match="workflow 'outer'"):
+        run(workflow, {"x": [1, 2, 3]})
+    assert attempts == [1]
+
+
+def test_a_limit_inside_a_limit_is_still_its_own(attempts):
+    with Workflow() as workflow, Workflow(timeout=60, name="outer"), MapWorkflow(on_error="collect"):
+        Wait(timeout=0.05)
+    assert [failure.message.split(" passed")[0] for failure in run(workflow, {"x": [1, 2]}).outputs["y"]] == [
+        "task 'outer/map_workflow[0]/wait'",
+        "task 'outer/map_workflow[1]/wait'",
+    ]
+
+
+def test_a_task_that_catches_exceptions_does_not_outlive_its_limit(attempts):
+    @as_task(timeout=0.05)
+    def Stubborn() -> {"y": int}:
+        try:
+            threading.Event().wait(60)
+        except Exception:  # noqa: BLE001 (as tasks do)
+            ATTEMPTS.append("caught")
+        return 1
+
+    with pytest.raises(TimedOut, match="task 'stubborn'") as caught:
+        ran(Stubborn())
+    assert not attempts
+    assert "threading.Event().wait(60)" in "".join(traceback.format_exception(caught.value))
+
+
+def test_what_is_told_of_a_block_in_one_that_is_stopped_is_why():
+    events = []
+    with Workflow() as workflow, Workflow(timeout=0.05, name="outer"):
+        Wait()
+    with pytest.raises(TimedOut):
+        run(workflow, observer=events.append)
+    told = {event.path: event.failure.type.rpartition(".")[2] for event in events if event.state == "failed"}
+    assert told == {"outer/wait": "TimedOut", "outer": "TimedOut", "": "TimedOut"}
+
+
+@pytest.mark.parametrize("options", [{"on_error": "drop"}, {"on_error": "collect", "retries": 3}])
+def test_the_end_of_the_run_is_no_failure_of_an_item(attempts, options):
+    host = RecordingHost(timeout=60)
+
+    @as_task
+    def Late(x: int) -> {"y": int}:
+        ATTEMPTS.append(x)
+        host.deadline = 0.0
+        raise OSError
+
+    with pytest.raises(TimedOut, match="The run passed its time limit"):
+        ran(MapWorkflow(Late(), **options), inputs={"x": [1]}, host=host)
+    assert attempts == [1]
 
 
 def test_retries_say_all_that_is_wrong_at_once():

@@ -6,7 +6,9 @@ import pytest
 
 from fairlead.adapters.twine import TwineApp
 from fairlead.adapters.workflow import IfThenElse, MapWorkflow, MergeTask, Workflow, as_block, as_task, run
+from fairlead.adapters.workflow.engines.parallel import Parallel
 from fairlead.adapters.workflow.exceptions import IOCheckerError, WorkflowInvalid
+from fairlead.adapters.workflow.running import Run, run_block
 
 APP = """
     def run(analysis):
@@ -46,6 +48,19 @@ def test_an_app_is_kept_without_being_told(power, tmp_path):
     for _ in range(2):
         run(workflow, {"speed": 3}, cache=str(tmp_path / "cache"))
     assert len(list(tmp_path.glob("cache/*/*/logs/*"))) == 1
+
+
+def test_what_came_of_an_app_in_another_process_is_shown(power, tmp_path):
+    with Workflow() as workflow, MapWorkflow():
+        Speed() | power() | Report()
+    outcomes = []
+    engine = Parallel(workers=2)
+    try:
+        made = Run(engine, cache=str(tmp_path / "cache"), on_outcome=outcomes.append)
+        assert run_block(workflow, {"speed": [1, 2]}, made, "") == {"report": ["10 W", "20 W"]}
+    finally:
+        engine.close()
+    assert sorted(outcome.outputs["output_values"]["power"] for outcome in outcomes) == [10, 20]
 
 
 def test_an_app_stands_in_maps_and_branches(power, tmp_path):

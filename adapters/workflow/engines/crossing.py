@@ -128,6 +128,22 @@ def written_inputs(who: str, inputs: Sequence[tuple[int, Mapping[str, Any]]], si
         raise NotPortable(problems) from error
 
 
+def written_chunk(
+    who: str, inputs: Sequence[tuple[int, Mapping[str, Any]]], refuse: Callable[[int, NotPortable], None]
+) -> tuple[list[int], list[bytes]]:
+    """Write what items are given, and return which they are; those that cannot be written are refused."""
+    try:
+        return [index for index, _ in inputs], [written_inputs(who, inputs)]
+    except NotPortable:
+        written: dict[int, bytes] = {}
+        for item in inputs:
+            try:
+                written[item[0]] = written_inputs(who, [item])
+            except NotPortable as error:
+                refuse(item[0], error)
+        return [*written], [*written.values()]
+
+
 def written_block(value: Any, root: Block, common: Mapping[str, Any]) -> bytes:
     """Write a block with what all its items are given; raises `NotPortable` that names what cannot be."""
     try:

@@ -19,10 +19,11 @@ from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fairlead.adapters.errors import InputInvalid, Problem, RunFailed, WorkerDied
+from fairlead.adapters.errors import InputInvalid, NotPortable, Problem, RunFailed, WorkerDied
 from fairlead.adapters.workflow.engines import dask_job
 from fairlead.adapters.workflow.engines.concurrent import GRACE, TICK, Concurrent
 from fairlead.adapters.workflow.engines.crossing import written_inputs
+from fairlead.adapters.workflow.engines.tries import Tries, retries_of
 from fairlead.adapters.workflow.engines.work import (
     Kind,
     first_failure,
@@ -154,7 +155,9 @@ class _Chunks:
         self._waiting = deque(parts)
         self._futures: dict[Any, list[int]] = {}
         self._ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._deaths: dict[int, int] = {}
+        self._tries = Tries(retries_of(block, run, path))
+        self._refused: list[tuple[int, NotPortable]] = []
+        """Items that could not be written."""
         self._key = f"{engine.token}-{uuid.uuid4().hex[:8]}"
         held = dask_job.Held(engine.token, body, self._who, engine.grace)
         with warnings.catch_warnings():
@@ -166,14 +169,18 @@ class _Chunks:
         try:
             self._spread()
             self._submit()
-            while self._futures or self._waiting:
+            while self._futures or self._waiting or self._tries or self._refused:
                 self._run.check()
                 with contextlib.suppress(queue.Empty):
-                    future = self._ended.get(timeout=TICK)
+                    future = self._ended.get(timeout=0 if self._refused else self._tries.wait(TICK))
                     indices = self._futures.pop(future, None)
                     if indices is not None:  # else it was left out
                         yield from self._answered(future, indices)
-                    self._submit()
+                yield from self._not_sent()
+                for index in self._tries.due():
+                    self._rest[index] = self._tries.given(index, self._rest[index])
+                    self._waiting.appendleft([index])
+                self._submit()
         finally:
             self._cancel([*self._futures])
 
@@ -192,6 +199,7 @@ class _Chunks:
 
     def leave_out(self, after: int) -> None:
         """Start no item any more that comes after one."""
+        self._tries.leave_out(after)
         self._waiting = deque(part for part in self._waiting if part[0] <= after)
         late = [future for future, part in self._futures.items() if part[0] > after]
         for future in late:
@@ -205,12 +213,27 @@ class _Chunks:
 
     def _submit(self) -> None:
         while self._waiting and (self._limit is None or len(self._futures) < self._limit):
-            indices = self._waiting.popleft()
-            inputs = [written_inputs(self._who, [(index, self._rest[index])]) for index in indices]
+            given = [(index, self._rest[index]) for index in self._waiting.popleft()]
+            written = {index: data for index, values in given if (data := self._written(index, values)) is not None}
+            if not written:
+                continue
+            indices, inputs = [*written], [*written.values()]
             key = f"{self._key}-{indices[0]}-{uuid.uuid4().hex[:6]}"
             future = self._client.submit(dask_job.work, self._body, indices, inputs, key=key, pure=False)
             self._futures[future] = indices
             future.add_done_callback(self._ended.put)
+
+    def _written(self, index: int, inputs: Mapping[str, Any]) -> bytes | None:
+        try:
+            return written_inputs(self._who, [(index, inputs)])
+        except NotPortable as error:
+            self._refused.append((index, error))
+            return None
+
+    def _not_sent(self) -> Iterator[tuple[int, Exception]]:
+        """Fail the items that could not be written."""
+        refused, self._refused = self._refused, []
+        yield from refused
 
     def _answered(self, future: Any, indices: list[int]) -> Iterator[tuple[int, Outputs | ItemFailed | Exception]]:
         from distributed.scheduler import KilledWorker
@@ -228,6 +251,7 @@ class _Chunks:
             for kind, *what in future.result():
                 if kind == "notes":
                     heed(what[0], self._run)
+                    self._tries.heed(what[0])
                 elif kind == "broken":
                     read_answer(what[0])
                 elif kind == "died":
@@ -250,9 +274,5 @@ class _Chunks:
 
     def _died(self, index: int, error: Exception) -> Iterator[tuple[int, Exception]]:
         """Have an item done once more, if the block asks for that, or yield that it has failed."""
-        deaths = self._deaths[index] = self._deaths.get(index, 0) + 1
-        if deaths <= self._block.retries.times:
-            self._run.wait(self._block.retries.wait_before(deaths))
-            self._waiting.appendleft([index])
-        else:
+        if not self._tries.again(index, error):
             yield index, error

@@ -10,7 +10,6 @@ What it does not do: share memory between processes, or limit theirs.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import queue
 import time
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from fairlead.adapters.errors import Cancelled, InputInvalid, Problem, TimedOut
 from fairlead.adapters.workflow.engines.concurrent import GRACE, TICK, Concurrent
 from fairlead.adapters.workflow.engines.pool import Pool, Work
+from fairlead.adapters.workflow.engines.tries import Tries, retries_of
 from fairlead.adapters.workflow.engines.work import (
     Kind,
     first_failure,
@@ -30,8 +30,9 @@ from fairlead.adapters.workflow.engines.work import (
     written_body,
 )
 from fairlead.adapters.workflow.exceptions import ExitPipeline
+from fairlead.adapters.workflow.limits import Alarm
 from fairlead.adapters.workflow.maps import ItemFailed
-from fairlead.adapters.workflow.retries import NONE, Retries
+from fairlead.adapters.workflow.retries import NONE
 from fairlead.adapters.workflow.units import UnitBlock
 
 if TYPE_CHECKING:
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
     from fairlead.adapters.workflow.gathering import Outputs
     from fairlead.adapters.workflow.maps import MapWorkflow
     from fairlead.adapters.workflow.running import Run
-
-_logger = logging.getLogger(__name__)
 
 
 class Parallel(Concurrent):
@@ -95,7 +94,8 @@ class Parallel(Concurrent):
     def _items(
         self, work: Work, mapping: MapWorkflow, items: Sequence[Mapping[str, Any]], run: Run, path: str
     ) -> Generator[tuple[int, Outputs | ItemFailed]]:
-        with contextlib.closing(answers(self._pool, work, run, mapping.retries)) as found:
+        tries = Tries(retries_of(mapping, run, path))
+        with contextlib.closing(answers(self._pool, work, run, tries)) as found:
             for index, answer in found:
                 yield (
                     index,
@@ -109,35 +109,32 @@ class Parallel(Concurrent):
         self._pool.close()
 
 
-def answers(
-    pool: Pool, work: Work, run: Run, retries: Retries
+def answers(  # noqa: C901 (a case a message)
+    pool: Pool, work: Work, run: Run, tries: Tries
 ) -> Generator[tuple[int, Outputs | ItemFailed | Exception]]:
     """Have a work done; yield what came of each item, or the exception for one whose process died once too often.
 
     When it is closed, what runs is let end. When the run must end, it is stopped.
     """
-    deaths: dict[int, int] = {}
-    left = len(work.inputs)
+    given: dict[int, Any] = dict(work.inputs)
+    left = len(given)
     inbox = _Inbox(work, run)
     pool.submit(work)
     is_over = False
     try:
         while left:
-            kind, *what = inbox.next()
+            for index in tries.due():
+                pool.again(work, index, tries.given(index, given[index]))
+            kind, *what = inbox.next(tries.wait(TICK))
             if kind == "notes":
                 heed(what[0], run)
+                tries.heed(what[0])
             elif kind == "done":
                 left -= 1
                 yield what[0], read_answer(what[1])
             elif kind == "died":
                 index, error = what
-                deaths[index] = deaths.get(index, 0) + 1
-                if deaths[index] <= retries.times:
-                    seconds = retries.wait_before(deaths[index])
-                    _logger.warning("%s; trying again in %.1f s", error, seconds)
-                    run.wait(seconds)
-                    pool.again(work, index)
-                else:
+                if not tries.again(index, error):
                     left -= 1
                     yield index, error
             elif kind == "error":
@@ -161,14 +158,15 @@ class _Inbox:
     def __init__(self, work: Work, run: Run) -> None:
         self._inbox, self._run, self._checked = work.inbox, run, 0.0
 
-    def next(self) -> tuple[Any, ...]:
-        """Return what comes next; raises what ends the run."""
-        while True:
-            if time.monotonic() - self._checked > TICK:
-                self._run.check()
-                self._checked = time.monotonic()
-            with contextlib.suppress(queue.Empty):
-                return self._inbox.get(timeout=TICK)
+    def next(self, seconds: float = TICK) -> tuple[Any, ...]:
+        """Return what comes next, or ``("nothing",)`` if that is not in so many seconds; raises what ends the run."""
+        if time.monotonic() - self._checked > TICK:
+            self._run.check()
+            self._checked = time.monotonic()
+        try:
+            return self._inbox.get(timeout=seconds)
+        except queue.Empty:
+            return ("nothing",)
 
 
 def _let_end(pool: Pool, work: Work, run: Run) -> None:
@@ -181,14 +179,17 @@ def _let_end(pool: Pool, work: Work, run: Run) -> None:
                 heed(message[1], run)
     except (Cancelled, TimedOut, ExitPipeline, KeyboardInterrupt):
         pool.kill(work)
+    except Alarm:
+        pool.kill(work)
+        raise
 
 
 def alone(pool: Pool, kind: Kind, block: Block, inputs: Mapping[str, Any], run: Run, path: str) -> Outputs:
     """Run one block in a process of a pool; returns its outputs or raises what it did."""
     body, rest = written_body(kind, block, run, path, [inputs])
     work = Work(body, f"{block.kind} '{path or block.name}'", rest)
-    retries = NONE if kind == "try" else block.retries
-    for _, answer in answers(pool, work, run, retries):
+    tries = Tries(NONE if kind == "try" else retries_of(block, run, path))
+    for _, answer in answers(pool, work, run, tries):
         if isinstance(answer, Exception):
             raise answer if kind == "try" else lost_block(block, inputs, answer, run, path)
         assert not isinstance(answer, ItemFailed)

@@ -33,7 +33,7 @@ from typing import Any, Literal
 
 from fairlead.adapters.errors import RunFailed, WorkerDied
 from fairlead.adapters.isolation import process_tree
-from fairlead.adapters.workflow.engines.crossing import written_inputs
+from fairlead.adapters.workflow.engines.crossing import written_chunk
 from fairlead.adapters.workflow.engines.last_will import LastWill
 from fairlead.adapters.workflow.limits import timed_out
 
@@ -42,6 +42,8 @@ _BRISK = 0.05
 _LARGEST = 256
 _ROUNDS = 1000
 _MOMENT = 0.001
+_LONGEST = 3600.0
+"""Seconds between two looks at the clock; what waits for processes takes no more than some weeks."""
 _WILL = (
     "kill -s KILL -- {groups}; for file in $(grep -ls -e {mark} /proc/[0-9]*/environ); do "
     "pid=${{file#/proc/}}; kill -s KILL ${{pid%/environ}}; done"
@@ -90,12 +92,13 @@ class Work:
         """Seconds for each item, lately."""
 
     def take(self, workers: int) -> tuple[list[int], list[bytes]]:
-        """Take the next chunk from what waits, and write it."""
+        """Take the next chunk from what waits, and write it; an item that cannot be written has died."""
         size = self.chunk if isinstance(self.chunk, int) else self._size(min(workers, self.limit or workers))
         indices = [self.pending.popleft() for _ in range(min(size, len(self.pending)))]
         given = [(index, self.inputs[index]) for index in indices]
-        written = [each for _, each in given if isinstance(each, bytes)]
-        return indices, written or [written_inputs(self.who, given)]  # type: ignore[arg-type]
+        if written := [each for _, each in given if isinstance(each, bytes)]:
+            return indices, written
+        return written_chunk(self.who, given, lambda index, error: self.inbox.put(("died", index, error)))  # type: ignore[arg-type]
 
     def _size(self, workers: int) -> int:
         """Choose a chunk: single items until it is known how long one takes, and towards the end."""
@@ -216,9 +219,15 @@ class Pool:
             raise RunFailed("The processes of this engine have been ended.")
         self._call(lambda: self._works.append(work))
 
-    def again(self, work: Work, index: int) -> None:
-        """Have an item done once more."""
-        self._call(lambda: work.pending.appendleft(index))
+    def again(self, work: Work, index: int, inputs: Mapping[str, Any]) -> None:
+        """Have an item done once more, with these inputs."""
+
+        def do() -> None:
+            if index <= work.last:
+                work.inputs[index] = inputs
+                work.pending.appendleft(index)
+
+        self._call(do)
 
     def leave_out(self, work: Work, after: int = -1) -> None:
         """Start no item of a work any more that comes after one; those that run are let end."""
@@ -319,6 +328,9 @@ class Pool:
         except Exception as error:  # noqa: BLE001 (it is raised in the thread that wants the work)
             self._give_up(work, error)
             return
+        if not indices:
+            self._report(work)
+            return
         process.work, process.items, process.size = work, deque(indices), len(indices)
         process.since = time.monotonic()
         work.workers.add(process)
@@ -414,7 +426,7 @@ class Pool:
 
     def _tick(self) -> float | None:
         ends = [process.limits[-1][0] for process in self._processes if process.limits]
-        return max(0.0, min(ends) - time.monotonic()) if ends else None
+        return max(0.0, min(min(ends) - time.monotonic(), _LONGEST)) if ends else None
 
     def _stop_overdue(self) -> None:
         now = time.monotonic()

@@ -10,7 +10,7 @@ What it does not do: submit tasks that are no items of a map, keep a job whose r
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import os
 import shlex
 import shutil
@@ -23,11 +23,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fairlead.adapters.errors import InputInvalid, Problem, RunFailed, WorkerDied
+from fairlead.adapters.errors import InputInvalid, NotPortable, Problem, RunFailed, WorkerDied
 from fairlead.adapters.workflow.engines import slurm_job
 from fairlead.adapters.workflow.engines.concurrent import TICK, Concurrent
-from fairlead.adapters.workflow.engines.crossing import written_inputs
+from fairlead.adapters.workflow.engines.crossing import dumps, written_chunk
 from fairlead.adapters.workflow.engines.last_will import LastWill
+from fairlead.adapters.workflow.engines.tries import Tries, retries_of
 from fairlead.adapters.workflow.engines.work import first_failure, heed, lost_item, read_answer, written_body
 from fairlead.adapters.workflow.exceptions import ExitPipeline
 from fairlead.adapters.workflow.limits import timed_out
@@ -60,6 +61,11 @@ _GOING_ON = {
     "SPECIAL_EXIT",
 }
 _PURGED = "no longer known to Slurm"
+_FORGOTTEN = "Invalid job id"
+"""What squeue says, and fails with, if it knows no job of those that it was asked for."""
+_PATIENCE = 60.0
+"""Seconds without an answer after which that is told."""
+_logger = logging.getLogger(__name__)
 
 
 class Slurm(Concurrent):
@@ -217,7 +223,7 @@ class _Array:
         engine: Slurm,
         mapping: MapWorkflow,
         items: Sequence[Mapping[str, Any]],
-        rest: Sequence[Mapping[str, Any]],
+        rest: list[dict[str, Any]],
         run: Run,
         path: str,
         folder: Path,
@@ -227,8 +233,11 @@ class _Array:
         self.has_died = False
         self._chunks: list[_Chunk] = []
         self._last = len(items)
-        self._deaths: dict[int, int] = {}
-        self._asked = time.monotonic()
+        self._tries = Tries(retries_of(mapping, run, path))
+        self._refused: list[tuple[int, NotPortable]] = []
+        """Items that could not be written."""
+        self._asked = self._answered = time.monotonic()
+        self._is_warned = False
 
     def answers(self) -> Iterator[tuple[int, Outputs | ItemFailed]]:
         """Submit the items, and yield what comes of each."""
@@ -244,14 +253,16 @@ class _Array:
                 left -= 1
                 yield each
             if left and not came:
-                for each in self._dead():
+                for each in (*self._not_sent(), *self._dead()):
                     left -= 1
                     yield each
-                time.sleep(TICK)
+                self._start_due()
+                time.sleep(self._tries.wait(TICK))
 
     def leave_out(self, after: int) -> None:
         """Start no item any more that comes after one."""
         self._last = after
+        self._tries.leave_out(after)
         part = self.folder / f"{slurm_job.UNTIL}.part"
         part.write_text(str(after), encoding="ascii")
         part.rename(self.folder / slurm_job.UNTIL)
@@ -272,11 +283,14 @@ class _Array:
 
         first = len(self._chunks)
         who = f"map '{self.mapping.name}', item {{index}}"
-        for number, indices in enumerate(parts, first):
-            data = written_inputs(who, [(index, self.rest[index]) for index in indices])
-            slurm_job.inputs_of(self.folder, number).write_bytes(data)
+        written = [self._written(who, indices) for indices in parts]
+        written = [(indices, data) for indices, data in written if indices]
+        if not written:
+            return
+        for number, (indices, data) in enumerate(written, first):
+            slurm_job.inputs_of(self.folder, number).write_bytes(dumps(data))
             self._chunks.append(
-                _Chunk([*indices], slurm_job.Answers(slurm_job.answers_of(self.folder, number)), has_ended=True)
+                _Chunk(indices, slurm_job.Answers(slurm_job.answers_of(self.folder, number)), has_ended=True)
             )
         directives = {**self.engine.directives, **self.mapping.directives}
         directives = {name: value for name, value in directives.items() if name not in {"job_name", *_OURS}}
@@ -287,13 +301,13 @@ class _Array:
             wckey=None,
             signal_delay_s=1,
             use_srun=False,
-            array_parallelism=self.mapping.simultaneous_tasks or len(parts),
+            array_parallelism=self.mapping.simultaneous_tasks or len(written),
             additional_parameters={name: value for name, value in directives.items() if value not in {None, False}},
         )
-        numbers = range(first, first + len(parts))
+        numbers = range(first, first + len(written))
         try:
             jobs = executor.map_array(
-                slurm_job.work, [str(self.folder)] * len(parts), numbers, [self.engine.grace] * len(parts)
+                slurm_job.work, [str(self.folder)] * len(numbers), numbers, [self.engine.grace] * len(numbers)
             )
         except (FailedJobError, FailedSubmissionError) as error:
             given = ", ".join(f"{name}={value!r}" for name, value in directives.items()) or "no options"
@@ -303,6 +317,24 @@ class _Array:
             self._chunks[number].job = job.job_id
             self._chunks[number].has_ended = False
 
+    def _written(self, who: str, indices: Sequence[int]) -> tuple[list[int], list[bytes]]:
+        given = [(index, self.rest[index]) for index in indices]
+        return written_chunk(who, given, lambda index, error: self._refused.append((index, error)))
+
+    def _not_sent(self) -> Iterator[tuple[int, ItemFailed]]:
+        """Fail the items that could not be written."""
+        refused, self._refused = self._refused, []
+        for index, error in refused:
+            yield index, lost_item(self.mapping, index, self.items[index], error, self.run, self.path)
+
+    def _start_due(self) -> None:
+        """Submit the items whose waits for another try are over."""
+        due = self._tries.due()
+        for index in due:
+            self.rest[index] = self._tries.given(index, self.rest[index])
+        if due:
+            self._submit([[index] for index in due])
+
     def _read(self) -> Iterator[tuple[int, Outputs | ItemFailed]]:  # noqa: C901 (a case a message)
         """Go through what jobs have said since."""
         for chunk in self._chunks:
@@ -311,7 +343,8 @@ class _Array:
             for kind, *what in chunk.answers.fresh():
                 chunk.last_state = ""
                 if kind == "note":
-                    heed([what[0]], self.run)
+                    heed(what, self.run)
+                    self._tries.heed(what)
                 elif kind == "at":
                     chunk.at = what[0]
                 elif kind == "limit":
@@ -336,7 +369,12 @@ class _Array:
             return
         self._asked = time.monotonic()
         going_on = [chunk for chunk in self._chunks if not chunk.has_ended]
-        states = _states({chunk.job for chunk in going_on})
+        states = _states({chunk.job for chunk in going_on}) if going_on else {}
+        if states is None:  # then no job is known to be over
+            self._wait_for_slurm()
+            return
+        self._answered = time.monotonic()
+        self._is_warned = False
         again: list[list[int]] = []
         for chunk in going_on:
             state, node = states.get(chunk.job, (_PURGED, ""))
@@ -350,21 +388,26 @@ class _Array:
         if again:
             self._submit(again)
 
+    def _wait_for_slurm(self) -> None:
+        """Say, once, that Slurm has not answered for a while."""
+        seconds = time.monotonic() - self._answered
+        if seconds > _PATIENCE and not self._is_warned:
+            self._is_warned = True
+            _logger.warning("map '%s': Slurm has not answered for %.0f s; asking on.", self.mapping.name, seconds)
+
     def _lost(self, chunk: _Chunk, state: str, node: str, again: list[list[int]]) -> Iterator[tuple[int, ItemFailed]]:
         """Fail the item that a dead job was at, and have the others done; all of them if it never came to the first."""
         rest = [index for index in chunk.left if index <= self._last]
         failed = [index for index in (chunk.at,) if index is not None]
         if not failed or state == "CANCELLED":
             failed, rest = [*failed, *chunk.left], []
-        elif self._deaths.get(failed[0], 0) < self.mapping.retries.times:
-            self._deaths[failed[0]] = self._deaths.get(failed[0], 0) + 1
-            self.run.wait(self.mapping.retries.wait_before(self._deaths[failed[0]]))
-            rest, failed = [*failed, *rest], []
         if rest:
             again.append(rest)
         for index in failed:
-            self.has_died = True
             error = self._death(chunk, index, state, node)
+            if index == chunk.at and state != "CANCELLED" and self._tries.again(index, error):
+                continue
+            self.has_died = True
             yield index, lost_item(self.mapping, index, self.items[index], error, self.run, self.path)
 
     def _death(self, chunk: _Chunk, index: int, state: str, node: str) -> RunFailed:
@@ -381,16 +424,20 @@ class _Array:
         return error
 
 
-def _states(jobs: set[str]) -> dict[str, tuple[str, str]]:
-    """Return the state and node of jobs, all asked for at once; what Slurm no longer knows is not there."""
+def _states(jobs: set[str]) -> dict[str, tuple[str, str]] | None:
+    """Return the state and node of jobs, all asked for at once; what Slurm no longer knows is not there.
+
+    None is returned if Slurm does not answer: then nothing is known of any of them.
+    """
     arrays = ",".join(sorted({job.partition("_")[0] for job in jobs}))
     told = _command(["squeue", "--noheader", "--array", "--states=all", f"--jobs={arrays}", "--format=%i|%T|%N"])
-    found = dict(_rows(told))
-    if missing := jobs - found.keys():
+    if told.returncode and _FORGOTTEN not in told.stderr:
+        return None
+    found = dict(_rows(told.stdout))
+    if (missing := jobs - found.keys()) and shutil.which("sacct"):
         arrays = ",".join(sorted({job.partition("_")[0] for job in missing}))
         command = ["sacct", "--noheader", "--parsable2", "--allocations", "--array", f"--jobs={arrays}"]
-        with contextlib.suppress(FileNotFoundError):
-            found |= _rows(_command([*command, "--format=JobID,State,NodeList"]))
+        found |= _rows(_command([*command, "--format=JobID,State,NodeList"]).stdout)  # nothing without accounting
     return found
 
 
@@ -401,6 +448,6 @@ def _rows(text: str) -> Iterator[tuple[str, tuple[str, str]]]:
             yield job.strip(), (state.split()[0], node.strip())
 
 
-def _command(command: Sequence[str]) -> str:
-    """Return what a command of Slurm prints; nothing if Slurm does not answer, which it may do the next time."""
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+def _command(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Have a command of Slurm done, which fails if Slurm does not answer, as it may do the next time."""
+    return subprocess.run(command, capture_output=True, text=True, check=False)

@@ -61,7 +61,8 @@ class _Job:
         forward(self._tell)
         try:
             opened = Opened((self._folder / BODY).read_bytes(), self._tell)
-            items = loads(inputs_of(self._folder, self._number).read_bytes())
+            parts: list[bytes] = loads(inputs_of(self._folder, self._number).read_bytes())
+            items = [item for part in parts for item in loads(part)]
         except BaseException as error:  # noqa: BLE001 (it is raised where the run is)
             error.add_note("In a Slurm job, before its first item.")
             self._send("broken", dumps(("raised", written_error(error))))

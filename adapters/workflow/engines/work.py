@@ -34,6 +34,7 @@ from fairlead.adapters.workflow.engines.crossing import (
     written_inputs,
 )
 from fairlead.adapters.workflow.engines.in_order import InOrder
+from fairlead.adapters.workflow.engines.tries import OVER
 from fairlead.adapters.workflow.maps import ItemFailed, MapWorkflow
 from fairlead.adapters.workflow.running import (
     Event,
@@ -50,6 +51,7 @@ from fairlead.adapters.workflow.workflow import Workflow
 if TYPE_CHECKING:
     from fairlead.adapters.events import Event as HostEvent
     from fairlead.adapters.host import Host
+    from fairlead.adapters.perform import Outcome
     from fairlead.adapters.workflow.block import Block
     from fairlead.adapters.workflow.gathering import Outputs
     from fairlead.adapters.workflow.running import Memory
@@ -74,6 +76,8 @@ class Settings:
     is_observed: bool
     memory: Memory | None
     whole: frozenset[str]
+    tried_outside: frozenset[str]
+    shows_outcomes: bool
     run_id: str
     attempt: int
     seconds: float | None
@@ -139,6 +143,8 @@ def _settings(run: Run) -> Settings:
         is_observed=run.observer is not None,
         memory=None if run.memory is None or reason(run.memory) else run.memory,
         whole=run.whole,
+        tried_outside=run.tried_outside,
+        shows_outcomes=run.on_outcome is not None,
         run_id=run.host.run_id,
         attempt=run.host.attempt,
         seconds=None if deadline is None else deadline - time.monotonic(),
@@ -200,15 +206,23 @@ class Opened:
             observer=self._observe if settings.is_observed else None,
             memory=settings.memory,
             whole=settings.whole,
+            tried_outside=settings.tried_outside,
+            on_outcome=self._show if settings.shows_outcomes else None,
         )
 
     def _observe(self, event: Event) -> None:
         self.tell(("event", event))
 
+    def _show(self, outcome: Outcome) -> None:
+        self.tell(("outcome", outcome))
+
     def answer(self, index: int, inputs: Mapping[str, Any]) -> bytes:
         """Run one item, or the block; return what came of it."""
         body, run = self.body, self.run
         given = {**body.common, **inputs}
+        place = f"{body.path}[{index}]" if body.kind == "item" else body.path
+        run.tries_over = {place: given.pop(OVER, 0)}
+        run.on_try = lambda path, number: self.tell(("try", index, number)) if path == place else None
         run.failures.clear()
         try:
             with placed(run, body.path):
@@ -340,6 +354,9 @@ def heed(notes: Iterable[Note], run: Run) -> None:
             run.host.emit(what[0])
         elif kind == "host log":
             run.host.log(*what)
+        elif kind == "outcome":
+            assert run.on_outcome is not None
+            run.on_outcome(what[0])
         elif kind == "failures":
             run.keep(what[0])
 

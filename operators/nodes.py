@@ -95,7 +95,8 @@ class NodeOperator(BaseOperator):
             kwargs: those of every operator.
         """
         # What a DAG's defaults say of XComs cannot hold here: they are the results.
-        super().__init__(**{**kwargs, "do_xcom_push": True})
+        kwargs["do_xcom_push"] = True
+        super().__init__(**kwargs)
         self.plan, self.node = plan, node
         self.inputs = inputs or {}
         self.templates = self.inputs

@@ -174,18 +174,14 @@ def run(
 def _translated(workflow: Workflow) -> Generator[None]:
     """Turn what a task raised into an error of fairlead's, after its traceback was shown."""
     from fairlead.adapters import events
-    from fairlead.adapters.errors import AppExited, AppRaised, FairleadError
+    from fairlead.adapters.errors import AppRaised, FairleadError
 
     try:
         yield
     except FairleadError:
         raise
-    except (Exception, SystemExit) as error:
+    except Exception as error:
         place = getattr(error, "__fairlead_place__", "") or workflow.name
-        if isinstance(error, SystemExit):
-            code = error.code if isinstance(error.code, int) else int(error.code is not None)
-            hint = "To end a run early, call exit_pipeline()."
-            raise AppExited(f"A task called sys.exit({error.code!r}).", code=code, remedy=hint) from error
         from fairlead.adapters.cli.report import show_traceback
 
         lines, name = events.format_traceback(error, notes=False), events.qualified_name(type(error))

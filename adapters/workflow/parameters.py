@@ -5,7 +5,8 @@ It does not read configuration files; who starts a run does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fairlead.adapters.errors import Problem
@@ -16,6 +17,20 @@ from fairlead.adapters.workflow.targets import type_name
 if TYPE_CHECKING:
     from fairlead.adapters.workflow.targets import Target
     from fairlead.adapters.workflow.task import Task
+
+
+_logger = logging.getLogger(__name__)
+
+
+def warn_of_unknown(tasks: Iterable[Task]) -> None:
+    """Warn of values in the parameters in force that are called like no parameter of their task."""
+    given = current_parameters()
+    for task in tasks:
+        section = given.get(task.name)
+        for name in section if isinstance(section, Mapping) else ():
+            if name not in task.parameters:
+                there = ", ".join(task.parameters) or "none"
+                _logger.warning("parameters.%s.%s: the task has no such parameter. It has: %s.", task.name, name, there)
 
 
 def parameter_values(

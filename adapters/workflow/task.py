@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
-from fairlead.adapters.errors import Problem
+from fairlead.adapters.errors import AppExited, Problem
 from fairlead.adapters.workflow.block import OPTIONS, Block, refuse_unknown
 from fairlead.adapters.workflow.checks import checker
 from fairlead.adapters.workflow.exceptions import (
@@ -176,8 +176,14 @@ class Task(Block):
         return compiled.outputs_of(self, result)
 
     def compute(self, inputs: Mapping[str, Any], run: Run, path: str) -> dict[str, Any]:  # noqa: ARG002 (a block's signature)
-        """See `Block.compute`."""
-        return self(**inputs)
+        """See `Block.compute`; a task that calls `sys.exit` has failed, as `AppExited`."""
+        try:
+            return self(**inputs)
+        except SystemExit as stop:
+            code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+            remedy = "Raise an exception if it has failed. To end a run early, call exit_pipeline()."
+            said = f"task '{path or self.name}' called sys.exit({stop.code!r})."
+            raise AppExited(said, code=code, remedy=remedy) from stop
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what any process can make again, and keep what only one can that knows the names in annotations."""

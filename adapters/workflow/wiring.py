@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -449,6 +449,19 @@ def check(workflow: Workflow, inputs: Mapping[str, Any]) -> None:
     problems = [*problems_in(workflow), *_problems_of_inputs(workflow, inputs)]
     if problems:
         raise IOCheckerError(problems)
+    from fairlead.adapters.workflow.parameters import warn_of_unknown
+
+    warn_of_unknown(tasks_in(workflow))
+
+
+def tasks_in(workflow: Workflow) -> Iterator[Task]:
+    """Go through the tasks of a workflow, at all depths, one of each name."""
+    seen: set[str] = set()
+    for block in workflow.blocks:
+        for task in tasks_in(block) if isinstance(block, Workflow) else [block]:
+            if isinstance(task, Task) and task.name not in seen:
+                seen.add(task.name)
+                yield task
 
 
 def check_inside(workflow: Workflow) -> None:

@@ -351,7 +351,8 @@ def test_a_run_that_a_task_ends_early_is_done(fairlead, study):
 def test_a_task_that_exits_is_a_failure(fairlead, study):
     done = fairlead("workflow", "run", "study:leaving")
     assert done.returncode == 4
-    assert "AppExited: A task called sys.exit(0).\nTo end a run early, call exit_pipeline().\n" in done.stderr
+    assert "AppExited: task 'leave' called sys.exit(0).\n" in done.stderr
+    assert "To end a run early, call exit_pipeline().\n" in done.stderr
 
 
 def test_results_without_a_place_in_json_are_told_as_text(fairlead, study):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -509,3 +510,18 @@ def test_a_sequence_that_was_added_with_a_default_is_gone_through():
 
     assert mapping() == {"twice": [2, 4]}
     assert mapping(numbers=[3]) == {"twice": [6]}
+
+
+@pytest.mark.parametrize("backend", ["default", "parallel"])
+def test_an_item_that_calls_sys_exit_has_failed_alone(backend):
+    @as_task
+    def Solve(case: int) -> {"solved": int}:
+        if case == 2:
+            sys.exit("no convergence")
+        return case
+
+    found = run(Workflow(MapWorkflow(Solve(), on_error="collect")), {"case": [1, 2, 3]}, backend=backend)
+    one, failure, three = found.outputs["solved"]
+    assert (one, three) == (1, 3)
+    assert failure.type == "fairlead.adapters.errors.AppExited"
+    assert "called sys.exit('no convergence')" in failure.message

@@ -30,6 +30,7 @@ from fairlead.adapters.workflow.pipeline.logging import PipelineLogging
 from fairlead.adapters.workflow.pipeline.scope import PipelineContextManager, Scope, WorkerSetup, new_scope
 from fairlead.adapters.workflow.pipeline.settings_modules import Settings
 from fairlead.adapters.workflow.running import Event, run
+from fairlead.adapters.workflow.wiring import tasks_in
 from fairlead.adapters.workflow.workflow import Workflow
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ class Pipeline:
         full = "--traceback" in self.argv
         try:
             self._run()
-        except SystemExit as stop:  # of argparse, after the help, or of a task
+        except SystemExit as stop:  # of argparse, after the help, or of a command
             self.code = stop.code if isinstance(stop.code, int) else DONE if stop.code is None else FAILED
             if stop.code is not None and not isinstance(stop.code, int):
                 self._show(str(stop.code))
@@ -209,7 +210,7 @@ class Pipeline:
 
     def _run_workflow(self, workflow: CommandWorkflow, returned: list[Block]) -> None:
         scope = self.scope
-        with _exits_told(), contextlib.ExitStack() as stack:
+        with contextlib.ExitStack() as stack:
             observer = stack.enter_context(_recorded(workflow, scope, self.argv))
             stack.callback(scope.context.close_sessions)  # what tasks have not committed would lock out the records
             engine = _engine(scope)
@@ -231,19 +232,10 @@ class Pipeline:
         section = self.scope.config.get("parameters") or {}
         if not isinstance(section, Mapping):
             raise InputInvalid(Problem("config.parameters", f"is {section!r}", "names of tasks with values", ""))
-        tasks = {block.name: block for block in _tasks(workflow)}
-        elsewhere = _task_names()
-        for name, values in section.items():
-            if name not in tasks:
-                if name not in elsewhere:
-                    _logger.warning("config.parameters.%s: there is no task of that name.", name)
-                continue
-            for parameter in values or ():
-                if parameter not in tasks[name].parameters:
-                    there = ", ".join(tasks[name].parameters) or "none"
-                    _logger.warning(
-                        "config.parameters.%s.%s: the task has no such parameter. It has: %s.", name, parameter, there
-                    )
+        known = {task.name for task in tasks_in(workflow)} | _task_names()
+        for name in section:
+            if name not in known:
+                _logger.warning("config.parameters.%s: there is no task of that name.", name)
 
     # What went wrong
 
@@ -253,6 +245,7 @@ class Pipeline:
         if isinstance(error, CommandLineInvalid):
             self._show(f"{error.usage}{error}")
             return USAGE
+        code = error.code if isinstance(error, AppExited) else FAILED
         if full:
             import traceback
 
@@ -262,7 +255,7 @@ class Pipeline:
             self._show(f"{type(error).__name__}: {error}{notes}")
         else:
             self._show(events.format_traceback(error).rstrip())
-        return FAILED
+        return code or FAILED
 
     @staticmethod
     def _show(text: str) -> None:
@@ -323,16 +316,6 @@ def _plain(section: Any) -> dict[str, dict[str, Any]]:
     return {name: dict(values or {}) for name, values in (section or {}).items()}
 
 
-def _tasks(workflow: Workflow) -> Generator[Task]:
-    from fairlead.adapters.workflow.task import Task
-
-    for block in workflow.blocks:
-        if isinstance(block, Workflow):
-            yield from _tasks(block)
-        elif isinstance(block, Task):
-            yield block
-
-
 def _task_names() -> set[str]:
     """Return the names of all tasks that this process knows."""
     from fairlead.adapters.workflow.naming import to_snake_case
@@ -345,18 +328,6 @@ def _task_names() -> set[str]:
             found.add(getattr(each, "name", None) or to_snake_case(each.__name__))
             left.append(each)
     return found
-
-
-@contextlib.contextmanager
-def _exits_told() -> Generator[None]:
-    """Turn a task's ``sys.exit(0)``, which has left the rest undone, into a failure, as which it is recorded."""
-    try:
-        yield
-    except SystemExit as stop:
-        if stop.code:
-            raise
-        hint = "To end a run early, call exit_pipeline()."
-        raise AppExited(f"A task called sys.exit({stop.code!r}).", code=0, remedy=hint) from stop
 
 
 # Records

@@ -32,7 +32,8 @@ from fairlead.adapters.workflow.exceptions import ExitPipeline
 from fairlead.adapters.workflow.failures import Failure
 from fairlead.adapters.workflow.nodes import closed, packed, run_items, unpacked
 from fairlead.adapters.workflow.retries import is_retryable
-from fairlead.adapters.workflow.running import Run, note_place, placed, run_block
+from fairlead.adapters.workflow.run_state import Run, placed
+from fairlead.adapters.workflow.running import note_place, run_block
 from fairlead.adapters.workflow.units import UnitBlock
 from fairlead.adapters.workflow.workflow import Workflow
 from fairlead.flows.artifacts import publish, publish_failures
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from fairlead.adapters.perform import Outcome
     from fairlead.adapters.workflow.nodes import Flat, FlatNode
     from fairlead.adapters.workflow.retries import Retries
-    from fairlead.adapters.workflow.running import Event
+    from fairlead.adapters.workflow.run_state import Event
 
 T = TypeVar("T")
 

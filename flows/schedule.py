@@ -33,7 +33,8 @@ from fairlead.adapters.workflow.loops import IterativeWorkflow, LoopWorkflow
 from fairlead.adapters.workflow.maps import MapWorkflow
 from fairlead.adapters.workflow.nodes import closed, gather, opened, outputs_of, packed, unpacked
 from fairlead.adapters.workflow.retries import NONE
-from fairlead.adapters.workflow.running import Run, placed, run_block
+from fairlead.adapters.workflow.run_state import Run, placed
+from fairlead.adapters.workflow.running import run_block
 from fairlead.flows.artifacts import ProgressBar, publish_failures
 from fairlead.flows.node_tasks import EXITED, FAILURE, Order, Packed, Plan, Shipped, node_task
 

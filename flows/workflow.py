@@ -24,7 +24,7 @@ from fairlead.adapters.workflow.chunks import ChunkSize, Granularity, check_cut
 from fairlead.adapters.workflow.engines import named
 from fairlead.adapters.workflow.forms import fields_of, filled_in, merged_parameters, parameters_schema
 from fairlead.adapters.workflow.nodes import flatten, unpacked
-from fairlead.adapters.workflow.running import Run, current_parameters, placed
+from fairlead.adapters.workflow.run_state import Run, current_parameters, placed
 from fairlead.adapters.workflow.types import NO_DEFAULT
 from fairlead.adapters.workflow.wiring import check, resolved
 from fairlead.adapters.workflow.workflow import Workflow

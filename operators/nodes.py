@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from fairlead.adapters.workflow.chunks import ChunkSize
     from fairlead.adapters.workflow.nodes import Flat, FlatNode
-    from fairlead.adapters.workflow.running import Run
+    from fairlead.adapters.workflow.run_state import Run
 
 T = TypeVar("T")
 

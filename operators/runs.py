@@ -27,7 +27,8 @@ from fairlead.adapters.workflow.forms import filled_in, fitted, merged_parameter
 from fairlead.adapters.workflow.gathering import TAKEN, is_skipped, skipped
 from fairlead.adapters.workflow.memory import StoredMemory
 from fairlead.adapters.workflow.retries import is_retryable
-from fairlead.adapters.workflow.running import Run, note_place, placed
+from fairlead.adapters.workflow.run_state import Run, placed
+from fairlead.adapters.workflow.running import note_place
 from fairlead.adapters.workflow.units import UnitBlock
 from fairlead.adapters.workflow.workflow import Workflow
 from fairlead.operators.tasks import NATIVE_REMEDY, plain, show_datasets, template_places

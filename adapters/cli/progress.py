@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.live import Live
 
-    from fairlead.adapters.workflow.running import Event
+    from fairlead.adapters.workflow.run_state import Event
 
 _QUIET_KINDS = frozenset({"choice", "side", "merge", "identity"})
 """Blocks that do no work of the user's: nothing is told of them unless they fail."""

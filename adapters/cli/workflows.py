@@ -73,7 +73,7 @@ def graph(
 
 def _check(workflow: Workflow, parameters: Path | None) -> None:
     from fairlead.adapters.workflow.exceptions import IOCheckerError
-    from fairlead.adapters.workflow.running import configured_parameters
+    from fairlead.adapters.workflow.run_state import configured_parameters
     from fairlead.adapters.workflow.wiring import problems_in
 
     if parameters:

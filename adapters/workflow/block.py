@@ -20,7 +20,7 @@ from fairlead.adapters.workflow.targets import Target
 from fairlead.adapters.workflow.types import NO_DEFAULT
 
 if TYPE_CHECKING:
-    from fairlead.adapters.workflow.running import Run
+    from fairlead.adapters.workflow.run_state import Run
     from fairlead.adapters.workflow.workflow import Workflow
 
 _open: ContextVar[tuple[Workflow, ...]] = ContextVar("fairlead_open_workflows", default=())

@@ -16,7 +16,7 @@ from fairlead.adapters.workflow.exceptions import ResultInvalid, WorkflowInvalid
 from fairlead.adapters.workflow.gathering import BRANCHES, TAKEN, SkippedOutputs, skipped
 
 if TYPE_CHECKING:
-    from fairlead.adapters.workflow.running import Run
+    from fairlead.adapters.workflow.run_state import Run
 
 
 class Choice(Block):

@@ -25,7 +25,7 @@ from fairlead.adapters.workflow.workflow import Workflow
 if TYPE_CHECKING:
     from fairlead.adapters.workflow.gathering import Outputs
     from fairlead.adapters.workflow.nodes import FlatNode
-    from fairlead.adapters.workflow.running import Run
+    from fairlead.adapters.workflow.run_state import Run
 
 ChunkSize: TypeAlias = int | Literal["auto"] | None
 """How many items a task takes; None for what the map says."""

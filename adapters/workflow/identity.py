@@ -28,7 +28,7 @@ from fairlead.adapters.workflow.units import UnitBlock
 from fairlead.adapters.workflow.workflow import Workflow
 
 if TYPE_CHECKING:
-    from fairlead.adapters.workflow.running import Run
+    from fairlead.adapters.workflow.run_state import Run
 
 VERSION = 1
 _FIELDS: Mapping[type[Block], frozenset[str]] = {

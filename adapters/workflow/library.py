@@ -23,7 +23,7 @@ from fairlead.adapters.workflow.maps import MapWorkflow
 from fairlead.adapters.workflow.task import Task, as_task
 
 if TYPE_CHECKING:
-    from fairlead.adapters.workflow.running import Run
+    from fairlead.adapters.workflow.run_state import Run
 
 __all__ = [
     "BaseMapWorkflow",

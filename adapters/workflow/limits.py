@@ -25,7 +25,7 @@ from fairlead.adapters.errors import TimedOut
 if TYPE_CHECKING:
     from fairlead.adapters.workflow.block import Block
     from fairlead.adapters.workflow.gathering import Outputs
-    from fairlead.adapters.workflow.running import Run
+    from fairlead.adapters.workflow.run_state import Run
 
 watcher: Callable[[float, str], None] | None = None
 """Who is told that a limit begins, with its seconds and of whom it is, and that it has ended, with 0 seconds."""

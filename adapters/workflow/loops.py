@@ -22,7 +22,7 @@ from fairlead.adapters.workflow.types import Skipped
 from fairlead.adapters.workflow.workflow import Workflow
 
 if TYPE_CHECKING:
-    from fairlead.adapters.workflow.running import Run
+    from fairlead.adapters.workflow.run_state import Run
     from fairlead.adapters.workflow.targets import Target
     from fairlead.adapters.workflow.wiring import Wiring
 

@@ -19,7 +19,7 @@ from fairlead.adapters.fingerprint import fingerprint
 if TYPE_CHECKING:
     from fairlead.adapters.values import ValueStore
     from fairlead.adapters.workflow.gathering import Outputs
-    from fairlead.adapters.workflow.running import Run
+    from fairlead.adapters.workflow.run_state import Run
     from fairlead.adapters.workflow.workflow import Workflow
 
 _logger = logging.getLogger(__name__)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from fairlead.adapters.values import ValueStore
     from fairlead.adapters.workflow.block import Block
     from fairlead.adapters.workflow.gathering import Outputs
-    from fairlead.adapters.workflow.running import Run
+    from fairlead.adapters.workflow.run_state import Run
     from fairlead.adapters.workflow.wiring import Step
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fairlead.adapters.errors import Problem
 from fairlead.adapters.workflow.failures import short
-from fairlead.adapters.workflow.running import current_parameters
+from fairlead.adapters.workflow.run_state import current_parameters
 from fairlead.adapters.workflow.targets import type_name
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from fairlead.adapters.workflow.targets import Signature, Target, signature_of, 
 from fairlead.adapters.workflow.types import NO_DEFAULT, Skipped
 
 if TYPE_CHECKING:
-    from fairlead.adapters.workflow.running import Run
+    from fairlead.adapters.workflow.run_state import Run
 
 T = TypeVar("T", bound="Task")
 _Check = Callable[[Any], str]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from fairlead.adapters.host import Host
     from fairlead.adapters.perform import Outcome
     from fairlead.adapters.workflow.gathering import Outputs
-    from fairlead.adapters.workflow.running import Run
+    from fairlead.adapters.workflow.run_state import Run
     from fairlead.adapters.workflow.workflow import Workflow
 
 

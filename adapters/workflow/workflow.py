@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from fairlead.adapters.workflow.graph import Graph
-    from fairlead.adapters.workflow.running import Run
+    from fairlead.adapters.workflow.run_state import Run
     from fairlead.adapters.workflow.wiring import Wiring
 
 W = TypeVar("W", bound="Workflow")
@@ -197,7 +197,7 @@ class Workflow(Block):
 
         Override it to do something else, before or instead; ``super().run(**inputs)`` is this. It is called in a run.
         """
-        from fairlead.adapters.workflow.running import current_place
+        from fairlead.adapters.workflow.run_state import current_place
 
         return self.execute(inputs, *current_place())
 
@@ -210,7 +210,7 @@ class Workflow(Block):
         hook = self.hook
         if hook is None:
             return self.execute(inputs, run, path)
-        from fairlead.adapters.workflow.running import placed
+        from fairlead.adapters.workflow.run_state import placed
 
         with placed(run, path):
             result = hook(**{**self.added_defaults, **inputs})

@@ -22,7 +22,7 @@ from fairlead.adapters.workflow.pipeline.settings_modules import Settings
 from fairlead.adapters.workflow.records.graphs import document_of, graph_from
 from fairlead.adapters.workflow.records.ledger import Ledger
 from fairlead.adapters.workflow.records.liveness import Process, is_dead, this_process
-from fairlead.adapters.workflow.running import Event
+from fairlead.adapters.workflow.run_state import Event
 
 
 class Loud:

@@ -259,7 +259,7 @@ def test_a_branch_outside_a_workflow_is_told_when_it_is_joined():
 def test_what_only_comes_after_a_skipped_task_is_skipped_wherever_it_runs(gives):
     from fairlead.adapters.workflow.engines import named
     from fairlead.adapters.workflow.nodes import flatten, outputs_of, run_node
-    from fairlead.adapters.workflow.running import Run
+    from fairlead.adapters.workflow.run_state import Run
 
     def gate() -> {"open": bool}:
         return Skipped()

@@ -35,7 +35,7 @@ from fairlead.adapters.workflow import (
     run,
 )
 from fairlead.adapters.workflow.identity import _FIELDS
-from fairlead.adapters.workflow.running import Event
+from fairlead.adapters.workflow.run_state import Event
 
 from .conftest import case_of
 

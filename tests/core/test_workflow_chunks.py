@@ -11,7 +11,7 @@ from fairlead.adapters.workflow.engines import named
 from fairlead.adapters.workflow.exceptions import WorkflowInvalid
 from fairlead.adapters.workflow.failures import Failure
 from fairlead.adapters.workflow.nodes import flatten, gather
-from fairlead.adapters.workflow.running import Run
+from fairlead.adapters.workflow.run_state import Run
 
 
 @as_task

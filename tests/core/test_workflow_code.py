@@ -12,7 +12,7 @@ from fairlead.adapters.fingerprint import fingerprint
 from fairlead.adapters.workflow import Workflow, run
 from fairlead.adapters.workflow.engines import named
 from fairlead.adapters.workflow.identity import identity_of
-from fairlead.adapters.workflow.running import Run
+from fairlead.adapters.workflow.run_state import Run
 
 HEAD = """
 import functools, os

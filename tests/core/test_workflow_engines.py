@@ -25,7 +25,7 @@ from fairlead.adapters.workflow import (
     exit_pipeline,
     run,
 )
-from fairlead.adapters.workflow.running import Event
+from fairlead.adapters.workflow.run_state import Event
 from tests.engines import OTHERS, Engine
 
 in_other_processes = pytest.mark.parametrize("engine", OTHERS, indirect=True)

@@ -19,7 +19,7 @@ from fairlead.adapters.errors import Cancelled, TimedOut, WorkerDied
 from fairlead.adapters.host import LoggingHost
 from fairlead.adapters.workflow import MapWorkflow, Result, Workflow, as_task, run
 from fairlead.adapters.workflow.engines.parallel import Parallel
-from fairlead.adapters.workflow.running import Run
+from fairlead.adapters.workflow.run_state import Run
 
 LIMIT = 20.0
 """Seconds after which something that a test waits for is held not to happen."""

@@ -7,7 +7,7 @@ import pytest
 from fairlead.adapters.workflow import IterativeWorkflow, MapWorkflow, Workflow, as_task, run
 from fairlead.adapters.workflow.engines import named
 from fairlead.adapters.workflow.nodes import flatten, outputs_of, run_node
-from fairlead.adapters.workflow.running import Event, Run
+from fairlead.adapters.workflow.run_state import Event, Run
 
 
 @as_task

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fairlead.adapters.workflow import run
-from fairlead.adapters.workflow.running import Event
+from fairlead.adapters.workflow.run_state import Event
 from tests.engines import Engine
 from tests.graphs import Crash, Structure, structures, workflow_of
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from fairlead.adapters.errors import AppExited
+
 STUDY = """
 import json, sys
 from fairlead.adapters.workflow import IterativeWorkflow, LoopWorkflow, MapWorkflow, Workflow, as_task, run
@@ -73,8 +75,16 @@ def test_a_run_that_was_killed_goes_on_where_it_was(what, tmp_path, monkeypatch)
     assert Path(tmp_path, "cache.json").read_text() == str({"x": outputs}).replace("'", '"')
 
 
-@pytest.mark.parametrize("ending", [KeyboardInterrupt, SystemExit, MemoryError, ValueError])
-def test_whatever_ends_a_map_what_was_done_is_kept(ending, cached, study, notes):
+@pytest.mark.parametrize(
+    ("ending", "told"),
+    [
+        (KeyboardInterrupt, KeyboardInterrupt),
+        (SystemExit, AppExited),
+        (MemoryError, MemoryError),
+        (ValueError, ValueError),
+    ],
+)
+def test_whatever_ends_a_map_what_was_done_is_kept(ending, told, cached, study, notes):
     module = study(
         f"""
         import os
@@ -92,7 +102,7 @@ def test_whatever_ends_a_map_what_was_done_is_kept(ending, cached, study, notes)
             MapWorkflow(Work(), cache=True)
         """
     )
-    with pytest.raises(ending):
+    with pytest.raises(told):
         cached(module.each, {"x": [1, 2, 3, 4]})
     (notes / "note").unlink()
     (notes / "mended").touch()
@@ -147,7 +157,8 @@ def test_a_loop_goes_on_at_the_iteration_that_its_host_remembers():
 
     from fairlead.adapters.workflow import IterativeWorkflow, LoopWorkflow, Workflow, as_task
     from fairlead.adapters.workflow.engines import named
-    from fairlead.adapters.workflow.running import Run, run_block
+    from fairlead.adapters.workflow.run_state import Run
+    from fairlead.adapters.workflow.running import run_block
 
     remembered: dict[str, tuple[int, dict[str, int]]] = {}
 

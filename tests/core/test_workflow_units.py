@@ -8,7 +8,8 @@ from fairlead.adapters.twine import TwineApp
 from fairlead.adapters.workflow import IfThenElse, MapWorkflow, MergeTask, Workflow, as_block, as_task, run
 from fairlead.adapters.workflow.engines.parallel import Parallel
 from fairlead.adapters.workflow.exceptions import IOCheckerError, WorkflowInvalid
-from fairlead.adapters.workflow.running import Run, run_block
+from fairlead.adapters.workflow.run_state import Run
+from fairlead.adapters.workflow.running import run_block
 
 APP = """
     def run(analysis):

@@ -16,7 +16,7 @@ from fairlead.adapters.workflow.commands.command import Command
 from fairlead.adapters.workflow.workflow import Workflow
 
 if TYPE_CHECKING:
-    from fairlead.adapters.workflow.running import Run
+    from fairlead.adapters.workflow.run_state import Run
 
 
 class CommandWorkflow(Workflow):

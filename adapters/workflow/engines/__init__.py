@@ -10,7 +10,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fairlead.adapters.workflow.running import Engine
+    from fairlead.adapters.workflow.run_state import Engine
 
 _ENGINES = {"default": "in_order.InOrder", "parallel": "parallel.Parallel", "slurm": "slurm.Slurm", "dask": "dask.Dask"}
 NAMES = tuple(_ENGINES)

@@ -28,7 +28,7 @@ from fairlead.adapters.workflow.workflow import Workflow
 if TYPE_CHECKING:
     from fairlead.adapters.workflow.block import Block
     from fairlead.adapters.workflow.gathering import Outputs
-    from fairlead.adapters.workflow.running import Results, Run
+    from fairlead.adapters.workflow.run_state import Results, Run
     from fairlead.adapters.workflow.wiring import Step, Wiring
 
 TICK = 0.1

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from fairlead.adapters.workflow.block import Block
     from fairlead.adapters.workflow.gathering import Outputs
     from fairlead.adapters.workflow.maps import MapWorkflow
-    from fairlead.adapters.workflow.running import Run
+    from fairlead.adapters.workflow.run_state import Run
 
 
 class Dask(Concurrent):

@@ -13,7 +13,7 @@ from fairlead.adapters.workflow.running import run_in_order, run_item
 if TYPE_CHECKING:
     from fairlead.adapters.workflow.gathering import Outputs
     from fairlead.adapters.workflow.maps import ItemFailed, MapWorkflow
-    from fairlead.adapters.workflow.running import Results, Run
+    from fairlead.adapters.workflow.run_state import Results, Run
     from fairlead.adapters.workflow.wiring import Wiring
 
 

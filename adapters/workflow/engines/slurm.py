@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from fairlead.adapters.workflow.block import Block
     from fairlead.adapters.workflow.gathering import Outputs
     from fairlead.adapters.workflow.maps import ItemFailed, MapWorkflow
-    from fairlead.adapters.workflow.running import Run
+    from fairlead.adapters.workflow.run_state import Run
 
 FOLDER_VARIABLE = "FAIRLEAD_TEMP"
 _OURS = {"array", "error", "output", "wrap", "parsable"}

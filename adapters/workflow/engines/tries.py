@@ -19,7 +19,7 @@ from fairlead.adapters.workflow.retries import NONE, Retries, is_retryable
 if TYPE_CHECKING:
     from fairlead.adapters.workflow.block import Block
     from fairlead.adapters.workflow.engines.work import Note
-    from fairlead.adapters.workflow.running import Run
+    from fairlead.adapters.workflow.run_state import Run
 
 OVER = "@tries over"
 """The input by which a worker is told how many tries of an item are over; the item itself does not get it."""

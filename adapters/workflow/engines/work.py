@@ -36,16 +36,8 @@ from fairlead.adapters.workflow.engines.crossing import (
 from fairlead.adapters.workflow.engines.in_order import InOrder
 from fairlead.adapters.workflow.engines.tries import OVER
 from fairlead.adapters.workflow.maps import ItemFailed, MapWorkflow
-from fairlead.adapters.workflow.running import (
-    Event,
-    Run,
-    compute_item,
-    item_failed,
-    placed,
-    run_block,
-    run_item,
-    visible,
-)
+from fairlead.adapters.workflow.run_state import Event, Run, placed
+from fairlead.adapters.workflow.running import compute_item, item_failed, run_block, run_item, visible
 from fairlead.adapters.workflow.workflow import Workflow
 
 if TYPE_CHECKING:
@@ -54,7 +46,7 @@ if TYPE_CHECKING:
     from fairlead.adapters.perform import Outcome
     from fairlead.adapters.workflow.block import Block
     from fairlead.adapters.workflow.gathering import Outputs
-    from fairlead.adapters.workflow.running import Memory
+    from fairlead.adapters.workflow.run_state import Memory
 
 Kind = Literal["item", "block", "try"]
 Note = tuple[Any, ...]

@@ -29,14 +29,15 @@ from fairlead.adapters.workflow.pipeline.configuration import Config
 from fairlead.adapters.workflow.pipeline.logging import PipelineLogging
 from fairlead.adapters.workflow.pipeline.scope import PipelineContextManager, Scope, WorkerSetup, new_scope
 from fairlead.adapters.workflow.pipeline.settings_modules import Settings
-from fairlead.adapters.workflow.running import Event, run
+from fairlead.adapters.workflow.run_state import Event
+from fairlead.adapters.workflow.running import run
 from fairlead.adapters.workflow.wiring import tasks_in
 from fairlead.adapters.workflow.workflow import Workflow
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from fairlead.adapters.workflow.running import Engine
+    from fairlead.adapters.workflow.run_state import Engine
     from fairlead.adapters.workflow.task import Task
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from fairlead.adapters.errors import ContractInvalid, Problem
-from fairlead.adapters.workflow.running import configured_parameters
+from fairlead.adapters.workflow.run_state import configured_parameters
 
 if TYPE_CHECKING:
     from types import TracebackType

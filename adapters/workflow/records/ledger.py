@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fairlead.adapters.workflow.failures import Failure
     from fairlead.adapters.workflow.graph import Graph, Node
     from fairlead.adapters.workflow.masking import Mask
-    from fairlead.adapters.workflow.running import Event
+    from fairlead.adapters.workflow.run_state import Event
 
 _PART = re.compile(r"(.*)\[\d+\]", re.DOTALL)
 _LOOPS = {"loop", "iterative"}

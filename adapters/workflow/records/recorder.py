@@ -39,7 +39,7 @@ from fairlead.adapters.workflow.workflow import Workflow
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from fairlead.adapters.workflow.running import Event
+    from fairlead.adapters.workflow.run_state import Event
 
 _logger = logging.getLogger(__name__)
 _INTERVAL = 0.5

@@ -21,7 +21,7 @@ def get_provider_info() -> dict[str, object]:
             },
             {
                 "integration-name": "Workflows",
-                "external-doc-url": "https://pypi.org/project/fairlead/",
+                "external-doc-url": "https://docs.outflow.dev",
                 "tags": ["software"],
             },
         ],

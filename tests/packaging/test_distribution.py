@@ -46,7 +46,8 @@ def test_the_metadata_names_the_distribution_and_its_licence(metadata, dist_info
 
 def test_the_extras_are_those_that_are_promised(metadata):
     assert set(metadata.get_all("Provides-Extra")) == {
-        *("airflow", "prefect", "docker", "s3", "gcs", "demo", "all-airflow", "all-prefect")
+        *("airflow", "prefect", "docker", "s3", "gcs", "frames", "slurm", "dask", "db", "postgresql", "shell", "demo"),
+        *("all", "all-airflow", "all-prefect"),
     }
 
 

@@ -13,14 +13,17 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from fairlead.adapters import events
-from fairlead.adapters.errors import AppExited, ContractError, FairleadError, InputInvalid, Problem
+from fairlead.adapters.errors import AppExited, Cancelled, ContractError, FairleadError, InputInvalid, Problem
+from fairlead.adapters.host import LoggingHost
 from fairlead.adapters.workflow.block import Block
 from fairlead.adapters.workflow.commands.command_line import CommandLineInvalid, early, parse
 from fairlead.adapters.workflow.commands.setup import CommandWorkflow, set_up
@@ -34,13 +37,14 @@ from fairlead.adapters.workflow.wiring import tasks_in
 from fairlead.adapters.workflow.workflow import Workflow
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from types import FrameType, TracebackType
 
     from fairlead.adapters.workflow.running import Engine
     from fairlead.adapters.workflow.task import Task
 
-DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
-"""What `Pipeline.run` returns: the command has run, or ended itself; it failed; the command line is wrong; Ctrl-C."""
+DONE, FAILED, USAGE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
+"""What `Pipeline.run` returns: the command has run, or ended itself; it failed; the command line is wrong; Ctrl-C;
+SIGTERM."""
 
 _ENGINES = "fairlead.adapters.workflow.engines"
 _FORMER = {"ray": "parallel"}
@@ -89,6 +93,7 @@ class Pipeline:
         self._config = dict(config or {})
         self._settings = dict(settings or {})
         self._scope: Scope | None = None
+        self._host = LoggingHost()
         self._opened = contextlib.ExitStack()
 
     @staticmethod
@@ -162,12 +167,15 @@ class Pipeline:
         """Run the command that the command line names; return an exit code, after showing what went wrong.
 
         It is 0 if the command has run to its end, or was ended by `exit_pipeline`; 1 if it failed, when ``error`` is
-        the exception; 2 if the command line is wrong; and 130 if it was interrupted (Ctrl-C).
+        the exception; 2 if the command line is wrong; 130 if it was interrupted (Ctrl-C); and 143 if the pipeline is
+        the program and was terminated (SIGTERM), with everything that it had started.
         """
         self.result, self.error, self.code = [], None, DONE
         full = "--traceback" in self.argv
+        self._host = LoggingHost()
         try:
-            self._run()
+            with _terminable(self._host) if self.is_program else contextlib.nullcontext():
+                self._run()
         except SystemExit as stop:  # of argparse, after the help, or of a command
             self.code = stop.code if isinstance(stop.code, int) else DONE if stop.code is None else FAILED
             if stop.code is not None and not isinstance(stop.code, int):
@@ -177,6 +185,8 @@ class Pipeline:
             self._show("Interrupted.")
         except Exception as error:  # noqa: BLE001 (the outermost frame: whatever it is ends here)
             self.code = self._failed(error, full=full)
+            if self._host.cancelled():
+                self.code = TERMINATED
         return self.code
 
     def _run(self) -> None:
@@ -221,6 +231,7 @@ class Pipeline:
                 parameters=_plain(scope.config.get("parameters")),
                 cache=_cache(scope, self.root),
                 overwrite_cache=scope.context.overwrite_cache,
+                host=self._host,
                 observer=observer,
                 worker_setup=WorkerSetup(scope),
             )
@@ -261,6 +272,29 @@ class Pipeline:
     def _show(text: str) -> None:
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
+
+
+@contextlib.contextmanager
+def _terminable(host: LoggingHost) -> Generator[None]:
+    """Let SIGTERM stop what runs here as Ctrl-C does; a second one ends the process at once.
+
+    It is left alone where somebody else has seen to it, and in a thread, which hears of no signals.
+    """
+    number = signal.SIGTERM
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(number) is not signal.SIG_DFL:
+        yield
+        return
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        host.cancel()  # also where a task swallows the exception
+        raise Cancelled("Stopped by SIGTERM, with everything that was started.")
+
+    signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _serve_outflow() -> None:

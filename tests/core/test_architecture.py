@@ -21,7 +21,7 @@ LAYERS = [
     {"twine", "workflow", "solver"},
     {"perform", "engine"},
     {"unit", "host", "events", "fingerprint", "cache", "values", "storage", "schemas", "isolation", "diagnostics"},
-    {"errors", "lazy", "presentation", "compat"},
+    {"errors", "lazy", "presentation", "streams", "compat"},
 ]
 """What may import only itself and what stands below it, see "Layout" in the explanation of the architecture."""
 

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -444,3 +445,14 @@ def test_names_cannot_write_to_the_terminal(fairlead, study):
         assert done.returncode == 0
         assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", done.stdout + done.stderr)
         assert "a[b]" in done.stdout + done.stderr
+
+
+def test_a_task_that_prints_goes_on_where_standard_error_takes_nothing(study, environment):
+    environment.pop("PYTHONUNBUFFERED", None)
+    command = [FAIRLEAD, "workflow", "run", "study.py:study", "--json"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=full, text=True, env=environment, cwd=study, check=False
+        )
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["outputs"] == {"total": 8}

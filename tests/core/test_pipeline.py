@@ -6,6 +6,7 @@ import logging
 import os
 import pickle
 import select
+import shlex
 import subprocess
 import sys
 import textwrap
@@ -281,6 +282,34 @@ def test_a_program_that_cannot_be_opened_says_so_in_a_line(tmp_path):
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "InputInvalid: --config gone.yml: is no file (a configuration file). Check the path.\n"
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code"),
+    [("2>/dev/full", 0), ("2>&-", 0), (">/dev/full", 1), (">/dev/full 2>/dev/full", 1)],
+)
+def test_a_program_has_failed_if_its_output_and_not_if_its_progress_cannot_be_written(tmp_path, redirection, code):
+    (tmp_path / "manage.py").write_text(MANAGE.format("exit(pipeline.run())"))
+    command = shlex.join([sys.executable, str(tmp_path / "manage.py"), "works"])
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"exec {command} {redirection}"], capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == code
+    told = "StorageFailed: Standard output cannot be written: No space left on device.\n"
+    assert done.stderr == (told if redirection == ">/dev/full" else "")
+    assert done.stdout == ("" if code else "worked\n")
+
+
+def test_a_program_whose_output_nobody_reads_ends_quietly(tmp_path):
+    (tmp_path / "manage.py").write_text(MANAGE.format("pipeline.run()"))
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, tmp_path / "manage.py", "works"]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, env=environment, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 # Worker processes

@@ -21,7 +21,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from fairlead.adapters import events
+from fairlead.adapters import events, streams
 from fairlead.adapters.errors import AppExited, Cancelled, ContractError, FairleadError, InputInvalid, Problem
 from fairlead.adapters.host import LoggingHost
 from fairlead.adapters.workflow.block import Block
@@ -42,9 +42,9 @@ if TYPE_CHECKING:
     from fairlead.adapters.workflow.running import Engine
     from fairlead.adapters.workflow.task import Task
 
-DONE, FAILED, USAGE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
+DONE, FAILED, USAGE, INTERRUPTED, UNREAD, TERMINATED = 0, 1, 2, 130, 141, 143
 """What `Pipeline.run` returns: the command has run, or ended itself; it failed; the command line is wrong; Ctrl-C;
-SIGTERM."""
+nobody reads standard output any more; SIGTERM."""
 
 _ENGINES = "fairlead.adapters.workflow.engines"
 _FORMER = {"ray": "parallel"}
@@ -114,6 +114,8 @@ class Pipeline:
 
         Raises `InputInvalid` for what cannot be used of these; a pipeline that is the program shows it, and ends.
         """
+        if self.is_program:
+            streams.lossy_stderr()
         try:
             with contextlib.ExitStack() as stack:
                 self._open(stack)
@@ -168,7 +170,8 @@ class Pipeline:
 
         It is 0 if the command has run to its end, or was ended by `exit_pipeline`; 1 if it failed, when ``error`` is
         the exception; 2 if the command line is wrong; 130 if it was interrupted (Ctrl-C); and 143 if the pipeline is
-        the program and was terminated (SIGTERM), with everything that it had started.
+        the program and was terminated (SIGTERM), with everything that it had started. A program whose standard output
+        cannot be written has failed, too; 141 says that nobody reads it.
         """
         self.result, self.error, self.code = [], None, DONE
         full = "--traceback" in self.argv
@@ -187,6 +190,8 @@ class Pipeline:
             self.code = self._failed(error, full=full)
             if self._host.cancelled():
                 self.code = TERMINATED
+        if self.is_program:
+            self._flush()
         return self.code
 
     def _run(self) -> None:
@@ -267,6 +272,16 @@ class Pipeline:
         else:
             self._show(events.format_traceback(error).rstrip())
         return code or FAILED
+
+    def _flush(self) -> None:
+        """Write what was printed to its last byte: what nobody has got was not done."""
+        try:
+            streams.flush_output()
+        except OSError as error:
+            if not isinstance(error, BrokenPipeError):
+                self._show(f"StorageFailed: Standard output cannot be written: {error.strerror or error}.")
+            if self.code == DONE:
+                self.error, self.code = error, UNREAD if isinstance(error, BrokenPipeError) else FAILED
 
     @staticmethod
     def _show(text: str) -> None:

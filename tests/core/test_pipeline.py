@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import re
 import select
 import shlex
 import subprocess
@@ -313,6 +314,31 @@ def test_a_program_whose_output_nobody_reads_ends_quietly(tmp_path):
 
 
 # Worker processes
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ("backend: [parallel]", r"config\.backend: \['parallel'\] is unknown"),
+        ("parameters: 3", r"config\.parameters: 3 is no mapping"),
+        ("parameters: {multiply: 3}", r"config\.parameters\.multiply: 3 is no mapping"),
+        ("workflow_cache_dir: 3", r"config\.workflow_cache_dir: is 3 \(a path or URL\)"),
+        ("databases: 3", r"databases: is a int "),
+    ],
+)
+def test_a_configuration_of_another_kind_is_told_where_it_is_used(tmp_path, capsys, config, told):
+    (tmp_path / "config.yml").write_text(f"{config}\n")
+    with Pipeline(root_directory=tmp_path, argv=["kinds"]) as pipeline:
+
+        @settings.ROOT_COMMAND_CLASS.subcommand(name="kinds", db_untracked="databases" not in config)
+        class Kinds(Command):
+            def setup_tasks(self):
+                return Multiply()
+
+        assert pipeline.run() == 1
+    errors = capsys.readouterr().err
+    assert re.search(told, errors)
+    assert "Traceback" not in errors
 
 
 TERMINATED = """

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Self
 from fairlead.adapters import events, streams
 from fairlead.adapters.errors import AppExited, Cancelled, ContractError, FairleadError, InputInvalid, Problem
 from fairlead.adapters.host import LoggingHost
+from fairlead.adapters.workflow.arguments import parameter_problems
 from fairlead.adapters.workflow.block import Block
 from fairlead.adapters.workflow.commands.command_line import CommandLineInvalid, early, parse
 from fairlead.adapters.workflow.commands.setup import CommandWorkflow, set_up
@@ -246,8 +247,8 @@ class Pipeline:
     def _warn_of_parameters(self, workflow: Workflow) -> None:
         """Warn of parameters in the configuration that no task has."""
         section = self.scope.config.get("parameters") or {}
-        if not isinstance(section, Mapping):
-            raise InputInvalid(Problem("config.parameters", f"is {section!r}", "names of tasks with values", ""))
+        if problems := parameter_problems("config.parameters", section):
+            raise InputInvalid(problems)
         known = {task.name for task in tasks_in(workflow)} | _task_names()
         for name in section:
             if name not in known:
@@ -326,9 +327,9 @@ def _serve_outflow() -> None:
 
 def _backend_name(asked: str | None, scope: Scope) -> str:
     """Return the engine: the command line's or command's, else the configuration's, else the default."""
-    known = {*scope.settings.BACKENDS}
+    known = [*scope.settings.BACKENDS]
     name = asked or scope.config.get("backend") or "default"
-    if name not in known and name in _FORMER:
+    if name not in known and isinstance(name, str) and name in _FORMER:
         _logger.warning("The backend %r is no more; %r does its work.", name, _FORMER[name])
         name = _FORMER[name]
     if name not in known:
@@ -356,6 +357,8 @@ def _cache(scope: Scope, root: Path | None) -> str:
     """Return where results are kept: where the configuration says, the environment, or the pipeline's TEMP_DIR."""
     named = scope.config.get("workflow_cache_dir")
     if named:
+        if not isinstance(named, str | os.PathLike):
+            raise InputInvalid(Problem("config.workflow_cache_dir", f"is {named!r}", "a path or URL", ""))
         text = os.fspath(named)
         return text if "://" in text or root is None else str(root / Path(text).expanduser())
     return os.environ.get("FAIRLEAD_CACHE") or str(scope.settings.TEMP_DIR / "workflow_cache")

@@ -21,6 +21,7 @@ import os
 import shutil
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -216,9 +217,9 @@ class _Bundles:
 
 @contextlib.contextmanager
 def _scratch_folder() -> Generator[Path]:
-    """Yield a folder for one run, which is removed however the run ends."""
+    """Yield a folder for one run, which whoever needs it makes, and which is removed however the run ends."""
     with _translated():
-        directory = Path(tempfile.mkdtemp(prefix="fairlead-"))
+        directory = Path(tempfile.gettempdir(), f"fairlead-{uuid.uuid4().hex[:12]}")
     try:
         yield directory
     finally:

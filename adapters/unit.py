@@ -55,7 +55,7 @@ class Work(Protocol):
         ...
 
     def call(self, directory: Path) -> Call:
-        """Return the call that does the work, in a folder that is its alone."""
+        """Return the call that does the work, in a folder that is its alone and is made when something needs it."""
         ...
 
     def describe(self, call: Call, *, copied: bool) -> Description:

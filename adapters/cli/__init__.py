@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from fairlead.adapters import streams
 from fairlead.adapters.cli import exits, workflows
 from fairlead.adapters.cli.arguments import POSITIVE, source
 from fairlead.adapters.cli.outflow import outflow
@@ -271,6 +272,7 @@ fairlead.add_command(runs)
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command; always raises SystemExit."""
+    streams.lossy_stderr()
     fairlead.main(arguments, prog_name="fairlead")
 
 

@@ -43,7 +43,7 @@ class Debugged:
         )
         guard = Guard(call.directory)  # the app may end this very process
         try:
-            with contextlib.chdir(call.directory):
+            with contextlib.chdir(call.make_directory()):
                 return InProcess().run(wrapped, host)
         finally:
             guard.dismiss()

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import sys
 import traceback
 from collections.abc import Callable, Generator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from fairlead.adapters import streams
 from fairlead.adapters.errors import Cancelled, ContractError, FairleadError, Hung, RunFailed, StorageFailed, TimedOut
 
 if TYPE_CHECKING:
@@ -58,13 +57,13 @@ def result() -> Generator[None]:
 
     Ends the command quietly where nobody reads it any more; raises `StorageFailed` where it cannot be written.
     """
+    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison] (it was closed by whoever started this)
+        raise StorageFailed("Standard output is closed: the result cannot be written.")
     try:
         yield
-        if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison] (it was closed by whoever started this)
-            sys.stdout.flush()
+        streams.flush_output()
     except OSError as error:
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), 1)  # for what is still on its way there
+        streams.drop_output()
         if isinstance(error, BrokenPipeError):
             sys.exit(UNREAD)
         raise StorageFailed(f"Standard output cannot be written: {error.strerror or error}.") from error

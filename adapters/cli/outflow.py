@@ -24,7 +24,7 @@ def outflow(folder: Path, arguments: tuple[str, ...]) -> NoReturn:
     """Run COMMAND of the pipeline in FOLDER, as its own manage.py would, with fairlead in the place of Outflow.
 
     What commands there are is told by `fairlead outflow FOLDER --help`. The exit code is 0 if the command has run, 1 if
-    it failed, 2 if the command line is wrong, and 130 if it was interrupted.
+    it failed, 2 if the command line is wrong, 130 if it was interrupted, and 143 if it was terminated.
     """
     from fairlead.adapters import compat
 

@@ -40,6 +40,9 @@ def workflow_of(subject: str) -> Workflow:
     place, _, attribute = subject.partition(":")
     if not place:
         raise _wrong(subject, "names no module", _FORMS, "Write e.g. study.py:study.")
+    if place[0] == "." and not _is_file(place):
+        wrong = "is a folder" if Path(place).is_dir() else f"'{place}' is no name of a module"
+        raise _wrong(subject, wrong, _FORMS, "Write e.g. study.py:study.")
     module = _from_file(subject, Path(place)) if _is_file(place) else _by_name(subject, place)
     if not attribute:
         return _only_one(subject, module)
@@ -58,6 +61,8 @@ def _is_file(place: str) -> bool:
 
 def _from_file(subject: str, path: Path) -> ModuleType:
     """Import a file as Python does what it runs: with its folder on the path, under its own name if that is free."""
+    if path.is_dir():
+        raise _wrong(subject, f"'{path}' is a folder", _FORMS, f"Name a file in it, e.g. {path / 'study.py'}.")
     if not path.is_file():
         raise _wrong(subject, f"there is no file '{path}'", _FORMS, f"Relative paths start at {Path.cwd()}.")
     path = path.resolve()

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
+from fairlead.adapters import streams
 from fairlead.adapters.host import LoggingHost
 
 if TYPE_CHECKING:
@@ -50,9 +51,15 @@ def output_to_stderr() -> Generator[None]:
     sys.stdout.flush()
     kept = os.dup(1)
     os.dup2(2, 1)
+    stdout = sys.stdout
+    is_the_programs = stdout is sys.__stdout__
+    if is_the_programs:
+        sys.stdout = streams.lossy(stdout)  # an app does not fail because nobody can read what it prints
     try:
         yield
     finally:
+        sys.stdout.flush()
+        sys.stdout = stdout
         sys.stdout.flush()
         os.dup2(kept, 1)
         os.close(kept)

@@ -140,12 +140,15 @@ def run(
         from fairlead.adapters.cli.subjects import workflow_of
         from fairlead.adapters.cli.terminal import log_records, output_to_stderr
         from fairlead.adapters.workflow import running
+        from fairlead.adapters.workflow.forms import fitted
 
         given = {**_object(inputs), **_pairs("--input", pairs)}
         settings = _pairs("--option", options)
         values = _parameters(parameters) if parameters else {}
         with output_to_stderr():
             made = workflow_of(subject)
+            targets = made.inputs
+            given = {name: fitted(targets[name], value) if name in targets else value for name, value in given.items()}
             host = WorkflowHost(made.name, timeout=timeout, quiet=quiet)
             on_signal.append(host.cancel)
             with _translated(made), host, log_records(host.write):
@@ -197,11 +200,14 @@ def _pairs(option: str, pairs: tuple[str, ...]) -> dict[str, Any]:
         name, sign, text = pair.partition("=")
         if not (name and sign):
             raise click.UsageError(f"{option} {pair}: it is not NAME=JSON. Write e.g. {option} count=3.")
+        if name in found:
+            raise click.UsageError(f"{option} {name} is given twice. Keep one of them.")
         try:
-            found[name] = json.loads(text)
-        except ValueError:
+            json.loads(text)
+        except (ValueError, RecursionError):
             quoted = f"{name}={json.dumps(text, ensure_ascii=False)}"
             raise click.UsageError(f"{option} {pair}: {text!r} is not JSON. For a text, write '{quoted}'.") from None
+        found[name] = _json(text, f"{option} {name}")
     return found
 
 
@@ -210,13 +216,20 @@ def _object(given: Path | bytes | None) -> dict[str, Any]:
     if given is None:
         return {}
     where = f"--inputs {given}" if isinstance(given, Path) else "--inputs"
-    try:
-        found = json.loads(given.read_bytes() if isinstance(given, Path) else given)
-    except ValueError as error:
-        raise click.UsageError(f"{where}: it cannot be read: {error}") from None
+    found = _json(given.read_bytes() if isinstance(given, Path) else given, where)
     if not isinstance(found, dict):
         raise click.UsageError(f'{where}: it is no object. Write e.g. {{"count": 3}}.')
     return found
+
+
+def _json(text: str | bytes, where: str) -> Any:
+    from fairlead.adapters import json_text
+    from fairlead.adapters.errors import InputInvalid
+
+    try:
+        return json_text.parse(text, where, InputInvalid, finite=True)
+    except InputInvalid as error:
+        raise click.UsageError(str(error)) from None
 
 
 def _parameters(path: Path) -> Mapping[str, Mapping[str, Any]]:

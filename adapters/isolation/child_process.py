@@ -106,10 +106,11 @@ class _Run:
         self._selector = selectors.DefaultSelector()
         # What an app leaves among its temporary files goes with the call's folder.
         temporary = os.path.join(call.directory, "tmp")
-        os.mkdir(temporary)
         channel, channel_of_child = os.pipe()
         self._guard = process_tree.Guard(call.directory)
         try:
+            call.make_directory()
+            os.mkdir(temporary)
             self._process = subprocess.Popen(
                 [limits.python, "-P", "-X", "faulthandler", "-c", _START, str(channel_of_child)],
                 stdin=subprocess.PIPE,

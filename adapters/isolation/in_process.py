@@ -46,7 +46,7 @@ class ThreadWorkspace:
 
     def __init__(self, call: Call, host: Host) -> None:
         """Load nothing yet."""
-        self.directory = call.directory
+        self._call = call
         self.cache = call.cache
         self._host = host
         self._modules = PrivateModules(call.roots)
@@ -54,6 +54,17 @@ class ThreadWorkspace:
         self._open = True
         self.stopped_by: BaseException | None = None
         """What the host, or its deadline, raised to end the run; the app may have caught it, or raised its own."""
+
+    @property
+    def directory(self) -> str:
+        """The folder that is this call's alone."""
+        try:
+            return self._call.make_directory()
+        except OSError as error:  # no fault of the app's
+            raise StorageFailed(
+                f"The system refused: {error}.",
+                remedy="Check free space and permissions of that place, then try again.",
+            ) from error
 
     def emit(self, event: Event) -> None:
         """Tell the host; raises `Cancelled` or `TimedOut` where that ends the run. Silent after the run has ended."""

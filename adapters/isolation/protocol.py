@@ -6,6 +6,8 @@ function works in every isolation. The module does not run anything.
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
@@ -25,11 +27,17 @@ class Call:
     payload: Mapping[str, Any]
     """JSON data."""
     directory: str
-    """An existing, empty folder that is this call's alone; the working directory where the isolation has its own."""
+    """A folder that is this call's alone, and is there when something needs it: see `make_directory`."""
     roots: tuple[str, ...] = ()
     """Folders of source code that belong to this call; their modules are never shared with another call."""
     cache: str | None = None
     """Where results are kept, for work that this call has done in its turn; None for the default."""
+
+    def make_directory(self) -> str:
+        """Return the folder, which is made if it is not there: what writes nothing leaves nothing, whatever ends it."""
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(self.directory, 0o700)  # not what it is in: that is the user's to make
+        return self.directory
 
 
 class Workspace(Protocol):

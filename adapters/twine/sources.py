@@ -1,17 +1,16 @@
 """Reading JSON the way Octue's documents allow: from a path, an open file, a JSON text or an object.
 
-A text that ends in ``.json`` is a path, any other text is JSON itself; a key that stands twice in one object is an
-error, because one of its values would be lost in silence. The module does not know what the JSON means.
+A text that ends in ``.json`` is a path, any other text is JSON itself. The module does not know what the JSON means.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from io import IOBase
 from pathlib import Path
 from typing import Any
 
+from fairlead.adapters import json_text
 from fairlead.adapters.errors import ContractError, Problem
 
 
@@ -32,18 +31,18 @@ def load_json(source: object, where: str, error: type[ContractError]) -> tuple[A
                 raise error(Problem(where, f"{path} is no file", "a JSON file", "Check the path."))
             text = path.read_text(encoding="utf-8")
         except UnicodeDecodeError as reason:
-            raise error(_not_utf8(place, reason)) from reason
+            raise error(json_text.not_utf8(place, reason)) from reason
         except (OSError, ValueError, RuntimeError) as reason:  # also a NUL in the name, and a user without a home
             found = f"cannot read {path}: {getattr(reason, 'strerror', None) or reason}"
             raise error(Problem(where, found, "", "Check the path.")) from reason
-        return _parse(text, place, error), path.parent
+        return json_text.parse(text, place, error), path.parent
     if isinstance(source, str | bytes):
-        return _parse(source, where, error), None
+        return json_text.parse(source, where, error), None
     if isinstance(source, IOBase):
         name = getattr(source, "name", None)
         if source.seekable():
             source.seek(0)  # a retry reads it again
-        return _parse(source.read(), where, error), Path(name).parent if isinstance(name, str) else None
+        return json_text.parse(source.read(), where, error), Path(name).parent if isinstance(name, str) else None
     return source, None
 
 
@@ -60,33 +59,3 @@ def datasets_by_key(manifest: Any) -> Any:
         return manifest
     inner = [{name: part for name, part in dataset.items() if name != "key"} for dataset in datasets]
     return manifest | {"datasets": dict(zip(keys, inner, strict=True))}
-
-
-def _parse(text: str | bytes, where: str, error: type[ContractError]) -> Any:
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        data = dict(pairs)
-        if len(data) != len(pairs):
-            keys = [key for key, _ in pairs]
-            twice = next(key for key in keys if keys.count(key) > 1)
-            raise error(Problem(where, f"the key '{twice}' stands twice in one object", "", "Keep one of them."))
-        return data
-
-    if isinstance(text, str):
-        text = text.removeprefix("\ufeff")  # with which Windows begins files
-    if not text.strip():
-        raise error(Problem(where, "is not JSON: it is empty", "", "Give JSON data."))
-    try:
-        return json.loads(text, object_pairs_hook=unique)
-    except UnicodeDecodeError as reason:
-        raise error(_not_utf8(where, reason)) from reason
-    except (ValueError, RecursionError) as reason:
-        if isinstance(reason, json.JSONDecodeError):
-            found = f"is not JSON: {reason.msg} at line {reason.lineno}, column {reason.colno}"
-        else:
-            found = f"is not JSON: {reason}"
-        raise error(Problem(where, found, "", "Correct it there.")) from reason
-
-
-def _not_utf8(where: str, reason: UnicodeDecodeError) -> Problem:
-    found = f"is not UTF-8: the byte 0x{reason.object[reason.start]:02x} at position {reason.start}"
-    return Problem(where, found, "", "Save it as UTF-8.")

@@ -33,7 +33,7 @@ def run(payload: "Mapping[str, Any]", workspace: "Workspace") -> "dict[str, Any]
         configuration_manifest=_manifest(payload.get("configuration_manifest")),
         input_values=_as_given(payload, "input_values"),
         input_manifest=_manifest(payload.get("input_manifest")),
-        output_manifest=_output_manifest(contract, workspace.directory),
+        output_manifest=_output_manifest(contract, workspace),
         children=_children(payload["children"], workspace),
     )
     try:
@@ -128,7 +128,7 @@ def _manifest(bound: "Mapping[str, Any] | None") -> "Manifest | None":
     return Manifest.from_description(bound)
 
 
-def _output_manifest(contract: "Mapping[str, Any]", directory: str) -> "Manifest | None":
+def _output_manifest(contract: "Mapping[str, Any]", workspace: "Workspace") -> "Manifest | None":
     """Return a manifest with an empty folder for each dataset that the contract promises."""
     if "output_manifest" not in contract:
         return None
@@ -136,7 +136,7 @@ def _output_manifest(contract: "Mapping[str, Any]", directory: str) -> "Manifest
 
     datasets = {}
     for key in contract["output_manifest"]["datasets"]:
-        path = os.path.join(directory, "output", key)
+        path = os.path.join(workspace.directory, "output", key)
         os.makedirs(path)
         datasets[key] = Dataset(path, name=key)
     return Manifest(datasets)

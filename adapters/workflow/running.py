@@ -256,10 +256,12 @@ def run(
         IOCheckerError: something does not fit, in names or types; all of it is told. Nothing has run.
         Exception: what a task raised, as it raised it, with a note of where that was.
     """
+    from fairlead.adapters.workflow.arguments import refuse_unusable
     from fairlead.adapters.workflow.engines import named
 
     start = time.perf_counter()
     _refuse_unusable(workflow, inputs)
+    refuse_unusable(parameters, backend, options)
     workflow.forget_digests()
     given = resolved(workflow, inputs or {})
     engine = named(backend, **(options or {})) if isinstance(backend, str) else backend

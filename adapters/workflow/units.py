@@ -184,6 +184,8 @@ class _Kept:
             message = f"{self.name}: the result is not kept, because {items} inside failed; the next run tries again"
             raise _NotKept(message, value)
         files: dict[str, Path] = {}
+        if packed.blobs:
+            directory.mkdir(mode=0o700, exist_ok=True)
         for name, blob in packed.blobs.items():
             if isinstance(blob, bytes):
                 files[name] = directory / name

@@ -20,8 +20,20 @@ LAYERS = [
     {"cli", "testing"},
     {"twine", "workflow", "solver"},
     {"perform", "engine"},
-    {"unit", "host", "events", "fingerprint", "cache", "values", "storage", "schemas", "isolation", "diagnostics"},
-    {"errors", "lazy", "presentation", "compat"},
+    {
+        "unit",
+        "host",
+        "events",
+        "fingerprint",
+        "cache",
+        "values",
+        "storage",
+        "schemas",
+        "isolation",
+        "diagnostics",
+        "json_text",
+    },
+    {"errors", "lazy", "presentation", "streams", "compat"},
 ]
 """What may import only itself and what stands below it, see "Layout" in the explanation of the architecture."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -188,6 +189,32 @@ def test_where_nobody_reads_the_result_any_more_it_ends_quietly(environment, app
     done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, env=environment, check=False)
     os.close(writer)
     assert (done.returncode, done.stderr) == (exits.UNREAD, "")
+
+
+@pytest.mark.parametrize("redirection", ["2>/dev/full", "2>&-"])
+def test_a_run_goes_on_where_standard_error_takes_nothing(environment, app, redirection):
+    command = shlex.join([str(FAIRLEAD), "run", str(app(SQUARES)), "--input-values", '{"n": 3}', "--json"])
+    environment.pop("PYTHONUNBUFFERED", None)
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"exec {command} {redirection}"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["outputs"]["output_values"] is not None
+
+
+def test_a_closed_standard_output_is_told(environment, app):
+    command = shlex.join([str(FAIRLEAD), "run", str(app(SQUARES)), "--input-values", '{"n": 3}', "--quiet"])
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"exec {command} >&-"], stderr=subprocess.PIPE, text=True, env=environment, check=False
+    )
+    assert (done.returncode, done.stderr.splitlines()) == (
+        exits.STORAGE,
+        ["StorageFailed: Standard output is closed: the result cannot be written."],
+    )
 
 
 def test_a_closed_standard_output_does_not_keep_an_app_from_running(app, tmp_path):

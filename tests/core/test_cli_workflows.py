@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,8 @@ from .conftest import FAIRLEAD, LIMIT, on_a_terminal
 
 STUDY = """
     import logging
+    from datetime import date, datetime
+    from pathlib import Path
     from fairlead.adapters.workflow import MapWorkflow, Parameter, Task, Workflow, as_task, as_workflow, exit_pipeline
     from fairlead.adapters.workflow import commands, pipeline
 
@@ -77,6 +80,14 @@ STUDY = """
     @as_workflow
     def wrong():
         Numbers() | Word()
+
+    @as_task
+    def Tell(place: Path, day: date, moment: datetime) -> {"told": str}:
+        return f"{place!r} {day!r} {moment!r}"
+
+    @as_workflow
+    def told():
+        Tell()
 
     def with_arguments(count):
         return None
@@ -163,16 +174,20 @@ def test_a_command_sets_up_what_its_pipeline_would_with_the_defaults_of_its_argu
             "Run it in its pipeline, or name a function under @as_workflow that makes the same.",
         ),
         ("study:nothing", "it returns int", "Write @as_workflow above it."),
-        ("study:broken", "it cannot be made: NameError: name 'undefined' is not defined (study.py, line 74)", "Mend"),
+        ("study:broken", "it cannot be made: NameError: name 'undefined' is not defined (study.py, line 84)", "Mend"),
         ("several.py", "holds 2 workflows", "Write one of: several.py:one, several.py:two."),
         ("empty.py", "holds no workflow", "Write one under @as_workflow."),
         ("bad.py", "it cannot be imported: ModuleNotFoundError: No module named 'there_is_none' (bad.py, line 1)", ""),
         ("syntax.py", "it cannot be imported: SyntaxError", "Mend that first."),
         (":study", "names no module", "Write e.g. study.py:study."),
+        (".", "is a folder", "Write e.g. study.py:study."),
+        (".study", "'.study' is no name of a module", "Write e.g. study.py:study."),
+        ("./folder", "'folder' is a folder", "Name a file in it, e.g. folder/study.py."),
     ],
 )
 def test_what_is_no_workflow_is_told_with_what_to_write(fairlead, study, subject, found, remedy):
     (study / "several.py").write_text("from study import Workflow\none, two = Workflow(), Workflow()\n")
+    (study / "folder").mkdir()
     (study / "empty.py").write_text("from study import each\n")
     (study / "bad.py").write_text("import there_is_none\n")
     (study / "syntax.py").write_text("def f(:\n")
@@ -276,7 +291,7 @@ def test_what_a_task_raises_is_shown_from_its_own_code_on(fairlead, study):
     assert done.returncode == 4
     assert done.stdout == ""
     assert re.search(r"^[\d:]{8} each: ERROR failed, 3/4 items, 1 failed", done.stderr, re.MULTILINE)
-    assert 'study.py", line 15, in Double\n' in done.stderr
+    assert 'study.py", line 17, in Double\n' in done.stderr
     assert "fairlead/adapters" not in done.stderr
     assert done.stderr.endswith("AppRaised: each[2]/double raised ValueError: two is not allowed\n")
     error = json.loads(fairlead("workflow", "run", "study:strict", "--json").stdout)["error"]
@@ -291,13 +306,28 @@ def test_inputs_may_come_from_a_file_and_single_ones_win(fairlead, study):
     assert json.loads(fairlead(*given, "inputs.json", "--input", "count=2").stdout)["outputs"] == {"total": 2}
 
 
+def test_inputs_become_what_their_types_say(fairlead, study):
+    given = '{"place": "a/b.nc", "day": "2026-11-20", "moment": "2026-11-20T14:39:06"}'
+    done = fairlead("workflow", "run", "study:told", "--json", "--inputs", given)
+    assert json.loads(done.stdout)["outputs"] == {
+        "told": "PosixPath('a/b.nc') datetime.date(2026, 11, 20) datetime.datetime(2026, 11, 20, 14, 39, 6)"
+    }
+    done = fairlead("workflow", "run", "study:told", "--inputs", given.replace("2026-11-20", "today", 1))
+    assert "input 'day'\n  found     'today' is a str\n  expected  date" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (("--input", "count"), "--input count: it is not NAME=JSON. Write e.g. --input count=3."),
         (("--input", "count=many"), "'many' is not JSON. For a text, write 'count=\"many\"'."),
         (("--inputs", "[1]"), '--inputs: it is no object. Write e.g. {"count": 3}.'),
-        (("--inputs", "{"), "--inputs: it cannot be read: "),
+        (("--inputs", "{"), "--inputs: is not JSON: "),
+        (("--inputs", '{"count": 1, "count": 2}'), "--inputs: the key 'count' stands twice in one object."),
+        (("--inputs", '{"count": NaN}'), "--inputs: NaN is not JSON (a finite number)."),
+        (("--input", "count=Infinity"), "--input count: Infinity is not JSON (a finite number)."),
+        (("--input", 'count={"a": 1, "a": 2}'), "--input count: the key 'a' stands twice in one object."),
+        (("--input", "count=1", "--input", "count=2"), "--input count is given twice. Keep one of them."),
         (("--parameters", "flat.yml"), "it does not hold an object for each task."),
     ],
 )
@@ -444,3 +474,14 @@ def test_names_cannot_write_to_the_terminal(fairlead, study):
         assert done.returncode == 0
         assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", done.stdout + done.stderr)
         assert "a[b]" in done.stdout + done.stderr
+
+
+def test_a_task_that_prints_goes_on_where_standard_error_takes_nothing(study, environment):
+    environment.pop("PYTHONUNBUFFERED", None)
+    command = [FAIRLEAD, "workflow", "run", "study.py:study", "--json"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=full, text=True, env=environment, cwd=study, check=False
+        )
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["outputs"] == {"total": 8}

@@ -87,8 +87,7 @@ class Doubling:
 
         def call(self, directory: Path) -> Call:
             self.unit.steps.append("call")
-            assert directory.is_dir()
-            assert not [*directory.iterdir()]
+            assert not directory.exists()
             return Call(f"doubling_entry:{self.unit.function}", {"number": self.number}, str(directory))
 
         def collect(self, value: Any, directory: Path) -> Produced:
@@ -453,3 +452,11 @@ def test_secrets_are_taken_out_of_what_a_run_says(do):
         assert "opensesame" not in told
         assert "user:pass" not in told
         assert "the word is <PASSWORD>" in told
+
+
+@pytest.mark.parametrize("isolation", ["process", "thread"])
+def test_the_folder_of_a_run_is_there_when_something_needs_it_and_not_after(do, tmp_path, monkeypatch, isolation):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    assert do(isolation=isolation).outputs["value"] == 8
+    assert not [*(tmp_path / "temporary").iterdir()]

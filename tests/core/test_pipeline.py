@@ -5,6 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import re
+import select
+import shlex
 import subprocess
 import sys
 import textwrap
@@ -20,6 +23,9 @@ from fairlead.adapters.workflow import Parameter, as_task
 from fairlead.adapters.workflow.commands import Command
 from fairlead.adapters.workflow.pipeline import Pipeline, PipelineContextManager, config, context, settings
 from fairlead.adapters.workflow.pipeline.scope import WorkerSetup, current
+from fairlead.adapters.workflow.records import Databases, read_run
+
+from .conftest import FAIRLEAD
 
 
 @pytest.fixture
@@ -279,7 +285,126 @@ def test_a_program_that_cannot_be_opened_says_so_in_a_line(tmp_path):
     assert done.stderr == "InputInvalid: --config gone.yml: is no file (a configuration file). Check the path.\n"
 
 
+@pytest.mark.parametrize(
+    ("redirection", "code"),
+    [("2>/dev/full", 0), ("2>&-", 0), (">/dev/full", 1), (">/dev/full 2>/dev/full", 1)],
+)
+def test_a_program_has_failed_if_its_output_and_not_if_its_progress_cannot_be_written(tmp_path, redirection, code):
+    (tmp_path / "manage.py").write_text(MANAGE.format("exit(pipeline.run())"))
+    command = shlex.join([sys.executable, str(tmp_path / "manage.py"), "works"])
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"exec {command} {redirection}"], capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == code
+    told = "StorageFailed: Standard output cannot be written: No space left on device.\n"
+    assert done.stderr == (told if redirection == ">/dev/full" else "")
+    assert done.stdout == ("" if code else "worked\n")
+
+
+def test_a_program_whose_output_nobody_reads_ends_quietly(tmp_path):
+    (tmp_path / "manage.py").write_text(MANAGE.format("pipeline.run()"))
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, tmp_path / "manage.py", "works"]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, env=environment, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
 # Worker processes
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ("backend: [parallel]", r"config\.backend: \['parallel'\] is unknown"),
+        ("parameters: 3", r"config\.parameters: 3 is no mapping"),
+        ("parameters: {multiply: 3}", r"config\.parameters\.multiply: 3 is no mapping"),
+        ("workflow_cache_dir: 3", r"config\.workflow_cache_dir: is 3 \(a path or URL\)"),
+        ("databases: 3", r"databases: is a int "),
+    ],
+)
+def test_a_configuration_of_another_kind_is_told_where_it_is_used(tmp_path, capsys, config, told):
+    (tmp_path / "config.yml").write_text(f"{config}\n")
+    with Pipeline(root_directory=tmp_path, argv=["kinds"]) as pipeline:
+
+        @settings.ROOT_COMMAND_CLASS.subcommand(name="kinds", db_untracked="databases" not in config)
+        class Kinds(Command):
+            def setup_tasks(self):
+                return Multiply()
+
+        assert pipeline.run() == 1
+    errors = capsys.readouterr().err
+    assert re.search(told, errors)
+    assert "Traceback" not in errors
+
+
+TERMINATED = """
+import os, threading
+from pathlib import Path
+from fairlead.adapters.workflow import MapWorkflow, as_task
+from fairlead.adapters.workflow.commands import Command, RootCommand
+from fairlead.adapters.workflow.pipeline import Pipeline
+
+@as_task
+def Numbers() -> {{"number": list}}:
+    return [1, 2]
+
+@as_task
+def Wait(number: int):
+    print("waiting", os.getpid(), flush=True)
+    threading.Event().wait(60)
+
+@RootCommand.subcommand()
+class Waits(Command):
+    def setup_tasks(self):
+        with MapWorkflow() as waits:
+            Wait()
+        return Numbers() | waits
+
+if __name__ == "__main__":
+    with Pipeline(root_directory=Path(__file__).parent) as pipeline:
+        {}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("program", ["manage.py", "fairlead outflow"])
+def test_a_program_that_is_terminated_stops_all_that_it_started_and_records_that(tmp_path, program):
+    (tmp_path / "manage.py").write_text(TERMINATED.format("pipeline.run()"))
+    assert run(tmp_path, "management", "db", "upgrade", "heads")[0] == 0
+    start = [sys.executable, tmp_path / "manage.py"] if program == "manage.py" else [FAIRLEAD, "outflow", tmp_path]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([*start, "waits", "--backend", "parallel"], **pipes) as process:
+        workers = [os.pidfd_open(int(process.stdout.readline().split()[1])) for _ in range(2)]
+        process.terminate()
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == 143
+    assert "Cancelled: Stopped by SIGTERM" in errors
+    assert "Traceback" not in errors
+    for worker in workers:
+        assert select.select([worker], [], [], 10)[0], "a worker still runs"
+        os.close(worker)
+    with Databases.at(f"sqlite:///{tmp_path / 'outflow.db'}") as databases:
+        found = read_run(databases, "last")
+    assert found.summary.state == "failed"
+    assert [raised.type.rpartition(".")[2] for raised in found.exceptions] == ["Cancelled"]
+
+
+@pytest.mark.slow
+def test_a_task_that_swallows_what_stops_it_does_not_keep_its_program(tmp_path):
+    source = TERMINATED.replace("    threading", "    try:\n        threading").replace(
+        ".wait(60)", ".wait(60)\n    except Exception:\n        pass"
+    )
+    (tmp_path / "manage.py").write_text(source.format("pipeline.run()"))
+    start = [sys.executable, tmp_path / "manage.py", "waits", "--dry-run"]
+    with subprocess.Popen(start, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        process.stdout.readline()
+        process.terminate()
+        process.communicate(timeout=20)
+    assert process.returncode == 143
 
 
 ASK = """

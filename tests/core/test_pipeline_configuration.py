@@ -48,6 +48,18 @@ def test_the_command_line_goes_before_the_variable_and_that_before_the_folder(tm
     assert Config.load(tmp_path / "by_option.yml", tmp_path).said == "by_option.yml"
 
 
+def test_keys_of_yaml_that_are_merged_in_may_be_written_over(tmp_path):
+    (tmp_path / "config.yml").write_text("a: &a {k: 1, m: 2}\nb: &b {<<: *a, k: 3}\nc: {<<: [*a, *b], k: 4}\n")
+    config = Config.load(None, tmp_path)
+    assert (config.a, config.b, config.c) == ({"k": 1, "m": 2}, {"k": 3, "m": 2}, {"k": 4, "m": 2})
+
+
+@pytest.mark.parametrize(("name", "text"), [("config.yml", "most: .inf\n"), ("config.toml", "most = inf\n")])
+def test_numbers_that_are_not_finite_can_be_written_where_the_format_has_them(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    assert Config.load(None, tmp_path).most == float("inf")
+
+
 def test_a_file_that_was_named_and_is_not_there_is_told(tmp_path, monkeypatch):
     with pytest.raises(InputInvalid, match=r"--config nope\.yml: is no file"):
         Config.load("nope.yml", tmp_path)
@@ -75,6 +87,11 @@ def test_without_a_file_there_are_defaults(tmp_path):
     [
         ("config.yml", "a: [1", r"config\.yml: is not YML"),
         ("config.json", "{", r"config\.json: is not JSON"),
+        ("config.json", '{"a": {"b": 1, "b": 2}}', r"config\.json: the key 'b' stands twice in one object"),
+        ("config.json", '{"a": NaN}', r"config\.json: NaN is not JSON \(a finite number\)"),
+        ("config.json", '{"a": [-1e999]}', r"config\.json: -1e999 is not JSON"),
+        ("config.yml", "a: {b: 1}\n'a': {c: 1}\n", r"config\.yml, line 2: the key 'a' stands twice in one mapping"),
+        ("config.yml", "a:\n  b: 1\n  b: 1\n", r"config\.yml, line 3: the key 'b' stands twice"),
         ("config.toml", "a =", r"config\.toml: is not TOML"),
         ("config.yml", "- 1\n", r"config\.yml: is a list \(names with values\)"),
         ("config.yml", "a: !python/object:os.system x\n", r"is not YML.*could not determine a constructor"),

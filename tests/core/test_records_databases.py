@@ -8,16 +8,18 @@ import threading
 from unittest import mock
 
 import pytest
-from sqlalchemy import Column, Integer, String, UniqueConstraint, text
+from sqlalchemy import Column, Integer, String, UniqueConstraint, event, text
 from sqlalchemy.orm.exc import NoResultFound
 
 from fairlead.adapters.errors import ContractInvalid
+from fairlead.adapters.workflow import Workflow
 from fairlead.adapters.workflow.records import (
     DatabaseInvalid,
     Databases,
     DatabaseUnavailable,
     MigrationsMissing,
     Model,
+    Recorder,
     upgrade,
 )
 from fairlead.adapters.workflow.records.models import metadata_of
@@ -141,6 +143,7 @@ def test_a_session_can_be_replaced_in_a_users_test():
             {"dialect": "postgresql", "address": "h:p", "database": "d", "user": "u:secret"},
             "'p' is no number of a port",
         ),
+        ({"dialect": ["sqlite"]}, r"databases\.main\.dialect: \['sqlite'\] is unknown"),
         ({"dialect": "postgresql", "address": "h", "database": "d"}, r"databases\.main\.user: is missing"),
     ],
 )
@@ -148,6 +151,31 @@ def test_a_wrong_configuration_is_told_by_its_place_and_without_passwords(sectio
     with pytest.raises(DatabaseInvalid, match=told) as caught:
         opened(main=section)["main"]
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("section", [3, "me:secret", ["default"]])
+def test_databases_without_labels_are_told(section):
+    with pytest.raises(DatabaseInvalid, match=r"databases: is a \w+ \(databases by label\)") as caught:
+        Databases({"databases": section})["default"]
+    assert "secret" not in str(caught.value)
+
+
+def test_a_database_on_a_full_disk_is_told(tmp_path):
+    with Databases.at(f"sqlite:///{tmp_path / 'runs.db'}") as databases:
+        upgrade(databases)
+        engine = databases[None].engine
+        event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA max_page_count = 1"))
+        engine.dispose()
+        recorder = Recorder(databases, Workflow(name="study"), arguments=["x" * 100_000])
+        with pytest.raises(DatabaseUnavailable, match=r"runs\.db\) cannot be used: database or disk is full"):
+            recorder.start()
+
+
+def test_a_file_that_is_no_database_is_told(tmp_path):
+    (tmp_path / "runs.db").write_text("no database" * 1000)
+    told = pytest.raises(DatabaseUnavailable, match="file is not a database")
+    with Databases.at(f"sqlite:///{tmp_path / 'runs.db'}") as databases, told:
+        databases.session.query(Run).all()
 
 
 @pytest.mark.parametrize("url", ["nonsense", "mysql://me:secret@host/db", "sqlite://", "postgresql://me:secret@host"])

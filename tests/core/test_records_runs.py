@@ -10,6 +10,7 @@ import sys
 import textwrap
 import threading
 import time
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -368,6 +369,42 @@ def test_a_run_whose_process_was_killed_is_dead(sqlite, dying):
     assert list_runs(sqlite, state="dead") == [found]
     assert list_runs(sqlite, state="running") == []
     assert "running" not in read_run(sqlite, "last").states.values()
+
+
+def test_a_dead_run_took_as_long_as_it_is_known_to_have_lived(sqlite):
+    recorded(sqlite, study(on_error="collect"))
+    dead = {"state": "running", "end_time": None, "process": "another-machine/123", "heartbeat_limit": 0.0}
+    with sqlite[None].engine.begin() as connection:
+        connection.execute(update(Run).values(**dead, heartbeat=text("datetime('now', '-1 second')")))
+        (start,) = connection.scalars(select(Run.start_time))
+        last = update(Block).where(Block.path == "numbers").values(end_time=start + timedelta(seconds=90))
+        connection.execute(last)
+    (found,) = list_runs(sqlite)
+    assert (found.state, found.seconds) == ("dead", 90.0)
+    with sqlite[None].engine.begin() as connection:
+        connection.execute(update(Run).values(heartbeat=start + timedelta(seconds=100), heartbeat_limit=-1e9))
+    assert list_runs(sqlite)[0].seconds == 100.0
+
+
+@pytest.mark.slow
+def test_the_first_heartbeats_come_soon_so_that_a_short_run_is_known_to_have_lived(sqlite):
+    @as_task
+    def WaitForHeartbeat():
+        limit = time.monotonic() + 10
+        while list_heartbeats(sqlite)[0] - started < timedelta(seconds=0.5):
+            assert time.monotonic() < limit, "no heartbeat"
+            threading.Event().wait(0.05)
+
+    with Workflow(name="waiting") as workflow:
+        WaitForHeartbeat()
+    with Recorder(sqlite, workflow) as recorder:
+        (started,) = list_heartbeats(sqlite)
+        run(workflow, observer=recorder)
+
+
+def list_heartbeats(databases: Databases) -> list[datetime]:
+    with databases[None].engine.connect() as connection:
+        return list(connection.scalars(select(Run.heartbeat)))
 
 
 @pytest.mark.slow

@@ -167,6 +167,11 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "a run of a task": (lambda: run(Give()), r"is no workflow .*Workflow\(MyTask\(\)\)"),
     "a run of a class": (lambda: run(Give), "is no workflow"),
     "inputs in a list": (ran(Take, inputs=[1]), r"workflow 'w', inputs: \[1\] is no mapping"),
+    "parameters in a number": (ran(Give, parameters=3), r"parameters: 3 is no mapping .*'parameter': value"),
+    "parameters of no task": (ran(Give, parameters={"give": 3}), r"parameters\.give: 3 is no mapping"),
+    "an engine that is none": (ran(Give, backend=3), r"backend: 3 is no engine .*backend='parallel'"),
+    "options in a number": (ran(Give, options=3), r"options: 3 is no mapping .*'workers': 4"),
+    "an option without a name": (ran(Give, options={3: 4}), "options, 3: is no name of an option"),
     "an input too much": (ran(Give, inputs={"z": 1}), "workflow 'w', 'z': is no input of it"),
 }
 

@@ -9,6 +9,7 @@ import fractions
 import io
 import json
 import os
+import tempfile
 import threading
 import uuid
 from collections.abc import Callable
@@ -70,6 +71,24 @@ def Add(x: int) -> {"x": int}:
 def test_a_cached_task_runs_once(cached):
     assert cached(lambda: Work(cache=True), {"x": 1}) == ({"y": 1}, ["work"])
     assert cached(lambda: Work(cache=True), {"x": 1}) == ({"y": 1}, [])
+
+
+@pytest.mark.parametrize("size", [3, 100_000])
+def test_a_cached_task_has_no_temporary_folder_that_could_be_left(tmp_path, monkeypatch, size):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    there: list[str] = []
+
+    @as_task(cache=True)
+    def Look() -> {"y": Any}:
+        there.extend(path.name for path in Path(tempfile.gettempdir()).iterdir())
+        return np.arange(size)
+
+    for _ in range(2):
+        outputs = run(Workflow(Look()), cache=str(tmp_path / "cache")).outputs
+        assert len(outputs["y"]) == size
+    assert there == []
+    assert not [*(tmp_path / "temporary").iterdir()]
 
 
 def test_what_does_not_ask_for_it_is_not_kept(cached):

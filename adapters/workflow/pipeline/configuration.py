@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
+from fairlead.adapters import json_text
 from fairlead.adapters.errors import InputInvalid, Problem
 from fairlead.adapters.workflow.masking import Mask, secrets_in
 from fairlead.adapters.workflow.pipeline.logging import DEFAULT_LOGGING
@@ -128,7 +129,6 @@ def read(path: Path, _above: tuple[Path, ...] = ()) -> dict[str, Any]:
 
 
 def _content(path: Path, above: tuple[Path, ...]) -> Any:
-    import json
     import tomllib
 
     try:
@@ -139,7 +139,7 @@ def _content(path: Path, above: tuple[Path, ...]) -> Any:
     suffix = path.suffix.lower().lstrip(".")
     try:
         if suffix == "json":
-            return json.loads(text)
+            return json_text.parse(text, str(path), InputInvalid, finite=True)
         if suffix == "toml":
             return tomllib.loads(text)
         if suffix in {"yml", "yaml"}:
@@ -154,7 +154,20 @@ def _yaml(text: str, path: Path, above: tuple[Path, ...]) -> Any:
     import yaml
 
     class Loader(yaml.SafeLoader):  # type: ignore[misc]  # a class of this file, so that the tag knows where it is
-        pass
+        def compose_mapping_node(self, anchor: Any) -> Any:
+            """Refuse a key that stands twice, before ``<<`` adds keys that may: one of its values would be lost."""
+            node = super().compose_mapping_node(anchor)
+            found = set()
+            for key, _ in node.value:
+                name = (key.tag, key.value) if isinstance(key, yaml.ScalarNode) else None
+                if name in found:
+                    where = f"{path}, line {key.start_mark.line + 1}"
+                    problem = Problem(
+                        where, f"the key '{key.value}' stands twice in one mapping", "", "Keep one of them."
+                    )
+                    raise InputInvalid(problem)
+                found |= {name} if name else set()
+            return node
 
     def include(loader: Any, node: Any) -> Any:
         is_mapping = isinstance(node, yaml.MappingNode)

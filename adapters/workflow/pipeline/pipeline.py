@@ -13,14 +13,18 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from fairlead.adapters import events
-from fairlead.adapters.errors import AppExited, ContractError, FairleadError, InputInvalid, Problem
+from fairlead.adapters import events, streams
+from fairlead.adapters.errors import AppExited, Cancelled, ContractError, FairleadError, InputInvalid, Problem
+from fairlead.adapters.host import LoggingHost
+from fairlead.adapters.workflow.arguments import parameter_problems
 from fairlead.adapters.workflow.block import Block
 from fairlead.adapters.workflow.commands.command_line import CommandLineInvalid, early, parse
 from fairlead.adapters.workflow.commands.setup import CommandWorkflow, set_up
@@ -35,13 +39,14 @@ from fairlead.adapters.workflow.wiring import tasks_in
 from fairlead.adapters.workflow.workflow import Workflow
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from types import FrameType, TracebackType
 
     from fairlead.adapters.workflow.run_state import Engine
     from fairlead.adapters.workflow.task import Task
 
-DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
-"""What `Pipeline.run` returns: the command has run, or ended itself; it failed; the command line is wrong; Ctrl-C."""
+DONE, FAILED, USAGE, INTERRUPTED, UNREAD, TERMINATED = 0, 1, 2, 130, 141, 143
+"""What `Pipeline.run` returns: the command has run, or ended itself; it failed; the command line is wrong; Ctrl-C;
+nobody reads standard output any more; SIGTERM."""
 
 _ENGINES = "fairlead.adapters.workflow.engines"
 _FORMER = {"ray": "parallel"}
@@ -90,6 +95,7 @@ class Pipeline:
         self._config = dict(config or {})
         self._settings = dict(settings or {})
         self._scope: Scope | None = None
+        self._host = LoggingHost()
         self._opened = contextlib.ExitStack()
 
     @staticmethod
@@ -110,6 +116,8 @@ class Pipeline:
 
         Raises `InputInvalid` for what cannot be used of these; a pipeline that is the program shows it, and ends.
         """
+        if self.is_program:
+            streams.lossy_stderr()
         try:
             with contextlib.ExitStack() as stack:
                 self._open(stack)
@@ -163,12 +171,16 @@ class Pipeline:
         """Run the command that the command line names; return an exit code, after showing what went wrong.
 
         It is 0 if the command has run to its end, or was ended by `exit_pipeline`; 1 if it failed, when ``error`` is
-        the exception; 2 if the command line is wrong; and 130 if it was interrupted (Ctrl-C).
+        the exception; 2 if the command line is wrong; 130 if it was interrupted (Ctrl-C); and 143 if the pipeline is
+        the program and was terminated (SIGTERM), with everything that it had started. A program whose standard output
+        cannot be written has failed, too; 141 says that nobody reads it.
         """
         self.result, self.error, self.code = [], None, DONE
         full = "--traceback" in self.argv
+        self._host = LoggingHost()
         try:
-            self._run()
+            with _terminable(self._host) if self.is_program else contextlib.nullcontext():
+                self._run()
         except SystemExit as stop:  # of argparse, after the help, or of a command
             self.code = stop.code if isinstance(stop.code, int) else DONE if stop.code is None else FAILED
             if stop.code is not None and not isinstance(stop.code, int):
@@ -178,6 +190,10 @@ class Pipeline:
             self._show("Interrupted.")
         except Exception as error:  # noqa: BLE001 (the outermost frame: whatever it is ends here)
             self.code = self._failed(error, full=full)
+            if self._host.cancelled():
+                self.code = TERMINATED
+        if self.is_program:
+            self._flush()
         return self.code
 
     def _run(self) -> None:
@@ -222,6 +238,7 @@ class Pipeline:
                 parameters=_plain(scope.config.get("parameters")),
                 cache=_cache(scope, self.root),
                 overwrite_cache=scope.context.overwrite_cache,
+                host=self._host,
                 observer=observer,
                 worker_setup=WorkerSetup(scope),
             )
@@ -231,8 +248,8 @@ class Pipeline:
     def _warn_of_parameters(self, workflow: Workflow) -> None:
         """Warn of parameters in the configuration that no task has."""
         section = self.scope.config.get("parameters") or {}
-        if not isinstance(section, Mapping):
-            raise InputInvalid(Problem("config.parameters", f"is {section!r}", "names of tasks with values", ""))
+        if problems := parameter_problems("config.parameters", section):
+            raise InputInvalid(problems)
         known = {task.name for task in tasks_in(workflow)} | _task_names()
         for name in section:
             if name not in known:
@@ -258,10 +275,43 @@ class Pipeline:
             self._show(events.format_traceback(error).rstrip())
         return code or FAILED
 
+    def _flush(self) -> None:
+        """Write what was printed to its last byte: what nobody has got was not done."""
+        try:
+            streams.flush_output()
+        except OSError as error:
+            if not isinstance(error, BrokenPipeError):
+                self._show(f"StorageFailed: Standard output cannot be written: {error.strerror or error}.")
+            if self.code == DONE:
+                self.error, self.code = error, UNREAD if isinstance(error, BrokenPipeError) else FAILED
+
     @staticmethod
     def _show(text: str) -> None:
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
+
+
+@contextlib.contextmanager
+def _terminable(host: LoggingHost) -> Generator[None]:
+    """Let SIGTERM stop what runs here as Ctrl-C does; a second one ends the process at once.
+
+    It is left alone where somebody else has seen to it, and in a thread, which hears of no signals.
+    """
+    number = signal.SIGTERM
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(number) is not signal.SIG_DFL:
+        yield
+        return
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        host.cancel()  # also where a task swallows the exception
+        raise Cancelled("Stopped by SIGTERM, with everything that was started.")
+
+    signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _serve_outflow() -> None:
@@ -278,9 +328,9 @@ def _serve_outflow() -> None:
 
 def _backend_name(asked: str | None, scope: Scope) -> str:
     """Return the engine: the command line's or command's, else the configuration's, else the default."""
-    known = {*scope.settings.BACKENDS}
+    known = [*scope.settings.BACKENDS]
     name = asked or scope.config.get("backend") or "default"
-    if name not in known and name in _FORMER:
+    if name not in known and isinstance(name, str) and name in _FORMER:
         _logger.warning("The backend %r is no more; %r does its work.", name, _FORMER[name])
         name = _FORMER[name]
     if name not in known:
@@ -308,6 +358,8 @@ def _cache(scope: Scope, root: Path | None) -> str:
     """Return where results are kept: where the configuration says, the environment, or the pipeline's TEMP_DIR."""
     named = scope.config.get("workflow_cache_dir")
     if named:
+        if not isinstance(named, str | os.PathLike):
+            raise InputInvalid(Problem("config.workflow_cache_dir", f"is {named!r}", "a path or URL", ""))
         text = os.fspath(named)
         return text if "://" in text or root is None else str(root / Path(text).expanduser())
     return os.environ.get("FAIRLEAD_CACHE") or str(scope.settings.TEMP_DIR / "workflow_cache")

@@ -31,6 +31,8 @@ LOCK_TIMEOUT = 30.0
 """Seconds for which SQLite waits until another connection has written."""
 _UNDEFINED = {"42P01", "42703"}
 _FORBIDDEN = "42501"
+_DISK_FULL = "53100"
+_BROKEN = ("database or disk is full", "disk I/O error", "file is not a database", "disk image is malformed")
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def login_of(label: str, section: Mapping[str, Any], root: Path | None = None) -
     """
     where = f"databases.{label}"
     dialect = section.get("dialect") if hasattr(section, "get") else None
-    if dialect not in DIALECTS:
+    if dialect not in [*DIALECTS]:
         found = f"{dialect!r} is unknown" if dialect else "is missing"
         raise DatabaseInvalid(Problem(f"{where}.dialect", found, " or ".join(DIALECTS), "Write e.g. dialect: sqlite."))
     known = DIALECTS[dialect]
@@ -244,6 +246,11 @@ def _explain(login: Login, context: sqlalchemy.engine.ExceptionContext) -> None:
             f"databases.{login.label} ({login.place}) cannot be opened: {text}.",
             remedy="Check the path, or the address, the account and that the server runs.",
         ) from error
+    if code == _DISK_FULL or any(each in text for each in _BROKEN):
+        raise DatabaseUnavailable(
+            f"databases.{login.label} ({login.place}) cannot be used: {text}.",
+            remedy="Check the free space of its disk and that it is whole.",
+        ) from error
     if code in _UNDEFINED or "no such table" in text or "no such column" in text or "has no column named" in text:
         raise MigrationsMissing(missing(login, text)) from error
     if code == _FORBIDDEN:
@@ -363,6 +370,11 @@ class Databases:
                 sections = self._configuration.get("databases") or {
                     self.main: {"dialect": "sqlite", "path": "outflow.db"}
                 }
+                if not isinstance(sections, Mapping):
+                    remedy = "Write e.g. databases: {default: {dialect: sqlite, path: outflow.db}}."
+                    raise DatabaseInvalid(
+                        Problem("databases", f"is a {type(sections).__name__}", "databases by label", remedy)
+                    )
                 self._databases = {
                     str(label): Database(login_of(str(label), section, self._root))
                     for label, section in sections.items()

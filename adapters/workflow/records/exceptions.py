@@ -17,4 +17,4 @@ class MigrationsMissing(ContractInvalid):
 
 
 class DatabaseUnavailable(StorageFailed):
-    """A database cannot be reached, or does not let us in."""
+    """A database cannot be reached, does not let us in, or cannot be written."""

@@ -6,7 +6,7 @@ A run that says that it runs and does not is dead, and so are the blocks in whic
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -38,7 +38,7 @@ class Summary:
     state: State
     start: datetime | None
     end: datetime | None
-    """When it ended or, of a dead run, when its last heartbeat was."""
+    """When it ended or, of a dead run, when it was last known to live: its last heartbeat, or what happened last."""
     host: str
     backend: str
     failed: int
@@ -157,7 +157,18 @@ def _summaries(
     failed: dict[int, int] = {row[0]: row[1] for row in connection.execute(counted)}
     time = connection.scalar(select(type_coerce(database_time(connection), DateTime)))
     assert time is not None
-    return [_summary(row, time, failed.get(row.id, 0)) for row in rows]
+    found = [_summary(row, time, failed.get(row.id, 0)) for row in rows]
+    dead = [run.id for run in found if run.state == "dead"]
+    last = _last_events(connection, dead) if dead else {}
+    return [replace(run, end=max(filter(None, (run.end, *last[run.id])))) if run.id in last else run for run in found]
+
+
+def _last_events(connection: sqlalchemy.Connection, runs: Sequence[int]) -> dict[int, tuple[datetime | None, ...]]:
+    """Return when, in each of some runs, a block started last and one ended last."""
+    query = select(Block.run_id, func.max(Block.start_time), func.max(Block.end_time)).group_by(Block.run_id)
+    rows = connection.execute(query.where(Block.run_id.between(min(runs), max(runs))))
+    wanted = set(runs)
+    return {key: tuple(times) for key, *times in rows if key in wanted and any(times)}
 
 
 def _summary(row: Any, time: datetime, failed: int) -> Summary:

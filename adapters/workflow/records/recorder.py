@@ -48,6 +48,8 @@ _MOST_WAITING = 10_000
 """Events that wait to be written, at most; then who tells another one waits."""
 _PATIENCE = 60.0
 """Seconds for which a database that cannot be written is tried again."""
+_FIRST_BEAT = 1.0
+"""Seconds to the first heartbeat; the pauses double up to those that are asked for."""
 _BEATS = 6
 """How many heartbeats a run may miss."""
 _UPDATED = ("state", "start_time", "end_time", "input_values", "cached")
@@ -194,7 +196,8 @@ class Recorder:
 
     def _work(self) -> None:
         since: float | None = None
-        beat = time.monotonic() + self._heartbeat
+        pause = min(_FIRST_BEAT, self._heartbeat)
+        beat = time.monotonic() + pause
         changes = Changes()
         while not self._given_up:
             self._wake.wait(_INTERVAL)
@@ -209,7 +212,9 @@ class Recorder:
                 if changes or is_due or is_last:
                     self._write(changes, beats=is_due or is_last, end=self._end if is_last else None)
                     changes = Changes()
-                    beat = time.monotonic() + self._heartbeat if is_due else beat
+                    if is_due:
+                        pause = min(2 * pause, self._heartbeat)
+                        beat = time.monotonic() + pause
                 since = None
                 if is_last:
                     return
@@ -268,7 +273,7 @@ def database_time(connection: sqlalchemy.Connection) -> Any:
     """Return an expression for the database's own time in UTC, which all machines agree on."""
     if connection.dialect.name == "postgresql":
         return func.timezone("UTC", func.now())
-    return func.current_timestamp()
+    return func.strftime("%Y-%m-%d %H:%M:%f", "now")  # what SQLite calls the current time ends with the second
 
 
 def _check(database: Database) -> None:

@@ -33,7 +33,7 @@ from typing import Any, Literal
 
 from fairlead.adapters.errors import RunFailed, WorkerDied
 from fairlead.adapters.isolation import process_tree
-from fairlead.adapters.workflow.engines.crossing import written_chunk
+from fairlead.adapters.workflow.engines.crossing import not_readable, written_chunk
 from fairlead.adapters.workflow.engines.last_will import LastWill
 from fairlead.adapters.workflow.limits import timed_out
 
@@ -88,6 +88,8 @@ class Work:
         self.last = max(names, default=0)
         """The last item that is still wanted."""
         self.workers: set[_Process] = set()
+        self.is_one_by_one = False
+        """Whether items are written one by one, since a chunk of them could not be read."""
         self.pace: float | None = None
         """Seconds for each item, lately."""
 
@@ -98,7 +100,12 @@ class Work:
         given = [(index, self.inputs[index]) for index in indices]
         if written := [each for _, each in given if isinstance(each, bytes)]:
             return indices, written
-        return written_chunk(self.who, given, lambda index, error: self.inbox.put(("died", index, error)))  # type: ignore[arg-type]
+        return written_chunk(
+            self.who,
+            given,  # type: ignore[arg-type]
+            lambda index, error: self.inbox.put(("died", index, error)),
+            one_by_one=self.is_one_by_one,
+        )
 
     def _size(self, workers: int) -> int:
         """Choose a chunk: single items until it is known how long one takes, and towards the end."""
@@ -337,7 +344,7 @@ class Pool:
         if work.key not in process.bodies:
             process.bodies.add(work.key)
             process.send("body", work.key, work.body)
-        process.send("chunk", work.key, data, not work.is_brisk)
+        process.send("chunk", work.key, indices, data, not work.is_brisk)
 
     def _give_up(self, work: Work, error: Exception) -> None:
         work.pending.clear()
@@ -376,6 +383,14 @@ class Pool:
                 pass  # was left out
             process.limits.clear()
             work.inbox.put(("done", index, answer))
+        elif kind == "refused":
+            index, why = what
+            process.items.remove(index)
+            error = not_readable(work.who.format(index=index), "what it is given", why)
+            work.inbox.put(("died", index, error))
+        elif kind == "unread":
+            work.is_one_by_one = True
+            work.pending.extendleft(each for each in reversed(process.items) if each <= work.last)
         elif kind == "broken":
             work.pending.clear()
             work.inbox.put(("broken", what[0]))

@@ -274,9 +274,11 @@ class Pool:
 
     def close(self) -> None:
         """Kill all processes, and wait until they have ended."""
-        if self._thread is not None:
-            self._call(lambda: setattr(self, "_is_open", False))
+        self._is_open = False
+        if self._thread is not None and self._thread.is_alive():  # it may not be, if its start was interrupted
+            self._call(lambda: None)
             self._thread.join()
+        self._end()
         for each in (self._near, self._far):
             each.close()
         self._selector.close()
@@ -288,6 +290,8 @@ class Pool:
     # In the thread of the pool
 
     def _serve(self) -> None:
+        if not self._is_open:
+            return
         try:
             while self._is_open:
                 self._assign()
@@ -301,10 +305,15 @@ class Pool:
             for work in self._works:
                 work.inbox.put(("error", error))
         finally:
-            while self._processes:
-                self._remove(self._processes[-1])
-            if self._will is not None:
-                self._will.dismiss()
+            self._end()
+
+    def _end(self) -> None:
+        """Kill all processes."""
+        while self._processes:
+            self._remove(self._processes[-1])
+        if self._will is not None:
+            self._will.dismiss()
+            self._will = None
 
     def _obey(self) -> None:
         with contextlib.suppress(BlockingIOError):

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow.sdk import TriggerRule, conf
+from airflow.sdk import TaskInstanceState, TriggerRule, conf
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, DownstreamTasksSkipped
 
 from fairlead.adapters.cache import ResultCache
@@ -252,14 +252,27 @@ class NodeRun:
     # What is given
 
     def _results(self) -> dict[str, Outputs]:
-        """Return the outputs of the nodes before this one; those without any were skipped, where that can be."""
-        may_be_skipped = self._operator.trigger_rule != TriggerRule.ALL_SUCCESS
-        pulled = self._pulled if may_be_skipped else self._needed
-        found: dict[str, Outputs] = {}
-        for path in self._node.after:
-            data = pulled(self._plan.tasks[path])
-            found[path] = skipped(self._plan.node(path).outputs) if data is None else self._unpacked(data)
-        return found
+        """Return the outputs of the nodes before this one; those of tasks that Airflow has skipped are skipped."""
+        tasks = {path: self._plan.tasks[path] for path in self._node.after}
+        found = {path: self._pulled(task_id) for path, task_id in tasks.items()}
+        missing = [tasks[path] for path, data in found.items() if data is None]
+        if missing:
+            self._check_skipped(missing)
+        return {
+            path: skipped(self._plan.node(path).outputs) if data is None else self._unpacked(data)
+            for path, data in found.items()
+        }
+
+    def _check_skipped(self, task_ids: Sequence[str]) -> None:
+        """Raise `StorageFailed` for a task without outputs that was not skipped; Airflow is asked of all at once."""
+        if self._operator.trigger_rule == TriggerRule.ALL_SUCCESS:
+            raise _not_there(task_ids[0])
+        with self._operator.uninterrupted():
+            states = self._ti.get_task_states(self._ti.dag_id, task_ids=[*task_ids], run_ids=[self._ti.run_id])
+        for task_id in task_ids:
+            state = states.get(self._ti.run_id, {}).get(task_id)
+            if state != TaskInstanceState.SKIPPED:
+                raise _not_there(task_id, state)
 
     def _unpacked(self, data: Mapping[str, Any]) -> Outputs:
         return nodes.unpacked(data, self._values)
@@ -273,9 +286,7 @@ class NodeRun:
         """Return an XCom of a task that has ended well."""
         found = self._pulled(task_id, key)
         if found is None:
-            message = f"The task '{task_id}' is a success, but its XCom '{key}' is not there."
-            remedy = f"Clear the task '{task_id}', so that it runs again: marking it as a success makes no outputs."
-            raise StorageFailed(message, remedy=remedy)
+            raise _not_there(task_id, key=key)
         return found
 
     def _all_pulled(self, task_id: str, key: str = "return_value") -> list[Any]:
@@ -343,6 +354,14 @@ class _Uninterrupted:
         """See `KeyValueStore.delete`."""
         with self._operator.uninterrupted():
             self._store.delete(key)
+
+
+def _not_there(task_id: str, state: str | None = "success", *, key: str = "return_value") -> StorageFailed:
+    """Return the error for a task whose outputs are gone, with the task's state."""
+    ended = "is a success" if state == "success" else f"is in the state '{state or 'none'}'"
+    message = f"The task '{task_id}' {ended}, but its XCom '{key}' is not there."
+    remedy = f"Clear the task '{task_id}', so that it runs again: marking it as a success makes no outputs."
+    return StorageFailed(message, remedy=remedy)
 
 
 def _skipping(tasks: Sequence[str | tuple[str, int]]) -> DownstreamTasksSkipped:

@@ -349,7 +349,7 @@ class _Wirer:
 
     def _twice(self, block: Block, name: str, ups: Sequence[Block]) -> None:
         ups = [up for up in ups if name in up.outputs or up.passes_on]
-        names = " and ".join(f"'{self.key.get(id(up), up.name)}'" for up in ups)
+        names = " and ".join(f"'{self.key.get(id(up)) or _place(up)}'" for up in ups)
         problem = Problem(
             f"{block.kind} '{self.key[id(block)]}', input '{name}'",
             f"it comes from {names}",
@@ -429,6 +429,15 @@ class _Wirer:
         if name in step.mapped:
             return replace(target, type=Any)
         return target
+
+
+def _place(block: Block) -> str:
+    """Return the path to a block from the outermost workflow on, e.g. ``middle/give``."""
+    keys: list[str] = []
+    for workflow in around(block):
+        keys.append(keys_of(each.name for each in workflow.blocks)[workflow.blocks.index(block)])
+        block = workflow
+    return "/".join(reversed(keys))
 
 
 def _both(first: Target | None, second: Target) -> Target:

@@ -25,6 +25,7 @@ from fairlead.adapters.errors import Cancelled, StorageFailed
 from fairlead.adapters.workflow import (
     IterativeWorkflow,
     MapWorkflow,
+    MergeTask,
     Parameter,
     Skipped,
     Workflow,
@@ -73,6 +74,7 @@ class Tasks:
     def __init__(self, dag, **params):
         self.dag, self.params = dag, params
         self.xcoms, self.state = {}, State()
+        self.states, self.asked = {}, []
 
     def __call__(self, task_id, *, try_number=1, max_tries=0, map_index=-1, **replaced):
         task = self.dag.task_dict[task_id]
@@ -99,10 +101,20 @@ class Tasks:
             max_tries=max_tries,
             xcom_push=push,
             xcom_pull=pull,
+            get_task_states=self._states,
         )
-        result = task.execute({"ti": ti, "params": self.params, "task_state_store": self.state})
+        try:
+            result = task.execute({"ti": ti, "params": self.params, "task_state_store": self.state})
+        except AirflowSkipException:
+            self.states[task_id] = "skipped"
+            raise
+        self.states[task_id] = "success"
         push("return_value", result)
         return result
+
+    def _states(self, dag_id, *, task_ids, run_ids):
+        self.asked.append(task_ids)
+        return {"run": {task_id: state for task_id, state in self.states.items() if task_id in task_ids}}
 
 
 # Whole runs
@@ -325,6 +337,54 @@ def test_a_block_that_returns_skipped_is_skipped_and_so_is_what_comes_after(tmp_
     assert tasks.dag.task_dict["use"].trigger_rule == TriggerRule.ALL_SUCCESS
     with pytest.raises(AirflowSkipException):
         tasks("use", trigger_rule=TriggerRule.NONE_FAILED)
+
+
+@as_task
+def give() -> {"a": int}:
+    return {"a": 1}
+
+
+@as_task
+def give_other() -> {"a": int}:
+    return Skipped()
+
+
+@as_workflow
+def merging():
+    [give(), give_other()] | MergeTask()
+
+
+@pytest.fixture
+def merged(tmp_path):
+    """Run the blocks before a merge, of which one is skipped; returns what runs its tasks."""
+    tasks = Tasks(workflow_dag(merging(), cache=tmp_path))
+    tasks("give")
+    with pytest.raises(AirflowSkipException):
+        tasks("give_other")
+    return tasks
+
+
+def test_a_merge_takes_for_skipped_what_airflow_has_skipped(merged):
+    assert merged("merge_task")["a"] == 1
+    assert merged.asked == [["give_other"]]
+
+
+@pytest.mark.parametrize("state", ["success", "running", None])
+def test_a_merge_names_the_task_whose_outputs_are_gone_though_it_was_not_skipped(merged, state):
+    del merged.xcoms["give", "return_value", -1]
+    merged.states["give"] = state
+
+    told = "is a success" if state == "success" else f"is in the state '{state or 'none'}'"
+    with pytest.raises(StorageFailed, match=f"'give' {told}, but its XCom 'return_value'.*Clear the task 'give'"):
+        merged("merge_task")
+
+
+def test_airflow_is_not_asked_for_states_if_all_outputs_are_there(merged):
+    merged.xcoms["give_other", "return_value", -1] = {"a": 2}
+
+    with pytest.raises(AirflowFailException, match="have both run"):
+        merged("merge_task")
+    assert merged.asked == []
 
 
 def test_a_choice_skips_the_side_that_is_not_taken(tmp_path):

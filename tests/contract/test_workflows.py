@@ -1,7 +1,8 @@
 """What every host keeps for every construct of workflows: the same results, failure records, exceptions and cache.
 
-Each host is started once, with all workflows, the orchestrators in chunks of one item and of two, and as one task
-each, the terminal for each of two engines. `workflows` lists them, ``hosts/`` holds a driver for each host.
+Each host is started once, with all workflows: the orchestrators in chunks of one item and of two, as one task each, and
+some with a task for each map; the terminal for each of two engines. `workflows` lists them, ``hosts/`` holds a driver
+for each host.
 """
 
 import functools
@@ -13,31 +14,52 @@ from fairlead.adapters.workflow.chunks import is_cut
 from fairlead.adapters.workflow.nodes import flatten
 
 from .drivers import HOSTS, run_driver
-from .workflows import FOLDER, WORKFLOWS
+from .workflows import FOLDER, WORKFLOWS, Case
 
 CUTS: dict[str, dict[str, Any]] = {
     "one by one": {"chunk": 1},
     "in chunks": {"chunk": 2},
+    "by maps": {"chunk": None, "granularity": "map"},
     "whole": {"chunk": None, "granularity": "whole"},
 }
 """How an orchestrator cuts a workflow into tasks."""
+BY_MAPS = (
+    "mapped",
+    "maps_in_maps",
+    "collected",
+    "failed",
+    "branches_in_a_map",
+    "maps_in_loops",
+    "loops_in_a_map",
+    "map_alone",
+    "apps_in_a_map",
+    "items_tried_again",
+    "limit_of_an_item_passed",
+)
+"""What is also run with a task for each map: what maps do else in tasks of their own, they do there by themselves."""
 DRIVERS = {host: host for host in HOSTS if HOSTS[host].exists()} | {"parallel": "terminal"}
 """The driver of each host; the engine parallel is held to the same as a host."""
-
-
 IN_PROCESS = ("terminal", "parallel")
 """Those that cut nothing."""
+
+
+def is_other(cut: str, name: str, case: Case) -> bool:
+    """Tell whether a workflow is run as it is cut, since that may make a difference: chunks are of items of maps."""
+    if cut == "by maps":
+        return name in BY_MAPS
+    return cut == "whole" or any(map(is_cut, flatten(case.make()).nodes))
+
+
 RUNS = {
     host: [
         (cut, name)
         for cut in CUTS
         for name, case in WORKFLOWS.items()
-        if cut == "one by one"
-        or (host not in IN_PROCESS and (cut == "whole" or any(map(is_cut, flatten(case.make()).nodes))))
+        if cut == "one by one" or (host not in IN_PROCESS and is_other(cut, name, case))
     ]
     for host in DRIVERS
 }
-"""What each host runs, and cut in which way: chunks are of items of maps."""
+"""What each host runs, and cut in which way."""
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from fairlead.adapters.errors import ContractError, InputInvalid, NotPortable, TimedOut, WorkerDied
+from fairlead.adapters.errors import AppRaised, ContractError, InputInvalid, NotPortable, TimedOut, WorkerDied
 from fairlead.adapters.workflow import (
     IfThenElse,
     IterativeWorkflow,
@@ -479,6 +480,75 @@ def test_an_item_that_cannot_be_sent_fails_alone(engine):
     if engine.name != "default":
         assert second.type == "fairlead.adapters.errors.NotPortable"
         assert second.message.startswith("map 'each', item 1, input 'x': a value of type _thread.lock cannot be sent")
+
+
+class Unreadable:
+    """Can be pickled, and not unpickled."""
+
+    def __reduce__(self):
+        return _refuse, ()
+
+
+def _refuse():
+    raise RuntimeError("never again")
+
+
+@in_other_processes
+@pytest.mark.parametrize("side", ["input", "output"])
+def test_a_value_that_can_be_pickled_but_not_unpickled_fails_its_item_alone(engine, side):
+    values = [1, Unreadable(), 3, 4] if side == "input" else [1, "make", 3, 4]
+
+    @as_task
+    def give() -> {"xs": list}:
+        return {"xs": values}
+
+    @as_task
+    def hand_on(x: object) -> {"y": object}:
+        return {"y": Unreadable() if x == "make" else x}
+
+    events = []
+    with Workflow(name="whole") as workflow:
+        give() | MapWorkflow(hand_on(), map_on={"xs": "x"}, name="each", on_error="collect", chunk=3, retries=2)
+    first, second, third, fourth = engine(workflow, observer=events.append).outputs["y"]
+    assert (first, third, fourth) == (1, 3, 4)
+    assert second.type == "fairlead.adapters.errors.NotPortable"
+    what = "what it is given" if side == "input" else "what it returned"
+    assert f"map 'each', item 1: {what} cannot be read in another process: RuntimeError: never again" in second.message
+    assert [event.state for event in events if event.path == "each[1]"][-1] == "failed"
+
+
+def test_a_block_that_returns_what_cannot_be_unpickled_is_named():
+    @as_task(timeout=60)
+    def make() -> {"y": object}:
+        return {"y": Unreadable()}
+
+    with Workflow() as workflow:
+        make()
+    with pytest.raises(NotPortable, match=r"task 'make': what it returned cannot be read"):
+        run(workflow, backend="parallel", options={"workers": 1})
+
+
+@in_other_processes
+def test_what_all_items_are_given_and_cannot_be_unpickled_ends_the_map(engine):
+    @as_task
+    def hand_on(x: int, common: object) -> {"y": int}:
+        return {"y": x}
+
+    with pytest.raises(NotPortable, match=r"map 'each': it, or what all its items are given, cannot be read"):
+        engine(mapped(hand_on(common=Unreadable()), 2))
+
+
+def test_an_exception_that_cannot_be_read_keeps_its_name_and_words():
+    from fairlead.adapters.workflow.engines.crossing import dumps, loads, read_error, written_error
+
+    class Lost(Exception):
+        pass
+
+    text, ((_, *facts),) = loads(written_error(Lost("the words")))
+    again = read_error(dumps((text, [(pickle.dumps(Unreadable()), *facts)])))
+    assert isinstance(again, AppRaised)
+    assert again.exception.endswith("Lost")
+    assert "the words" in str(again)
 
 
 def test_a_map_over_nothing_that_may_be_is_nothing(engine):

@@ -463,3 +463,40 @@ def test_what_is_printed_before_a_process_dies_is_printed(capsys):
 
     parallel(mapped(die(), 1, on_error="collect"))
     assert capsys.readouterr().out == "last words\n"
+
+
+@pytest.mark.parametrize("moment", ["before it is there", "while it begins"])
+@pytest.mark.parametrize("name", ["fairlead-pool", "fairlead-live"])
+def test_an_interrupt_while_a_thread_is_started_is_raised_as_it_is(monkeypatch, moment, name):
+    started = threading.Thread.start
+
+    def interrupt(timeout: float | None = None) -> bool:
+        raise KeyboardInterrupt
+
+    def start(self: threading.Thread) -> None:
+        if self.name != name:
+            started(self)
+        elif moment == "before it is there":
+            raise KeyboardInterrupt
+        else:
+            self._started.wait = interrupt  # type: ignore[attr-defined]
+            started(self)
+
+    @as_task
+    def live() -> {"z": int}:
+        return {"z": 1}
+
+    before = children()
+    with Workflow(name="whole") as workflow:
+        live()
+        numbers(count=4)
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(KeyboardInterrupt):
+        parallel(workflow)
+    assert children() == before
+
+
+def children() -> set[int]:
+    """Return the processes that this one has started and that are there, also those that nobody has waited for."""
+    tasks = Path("/proc/self/task").glob("*/children")
+    return {int(pid) for each in tasks for pid in each.read_text().split()}

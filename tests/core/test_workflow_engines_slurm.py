@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -137,6 +138,54 @@ def test_a_job_that_somebody_cancels_fails_its_items(slurm, tmp_path):
     result = on_slurm(mapped(hanging(tmp_path)(), 2, chunk=2, on_error="collect"), slurm.folder)
     thread.join()
     assert ["ended as CANCELLED" in failure.message for _, failure in result.failures] == [True, True]
+
+
+def test_a_job_that_slurm_ends_at_its_time_fails_the_item_that_it_was_at(slurm, tmp_path):
+    def end(job: str, _node: str) -> None:
+        slurm.ask("scontrol", "update", f"JobId={job}", "EndTime=now+1")  # a time limit is a minute or more
+
+    check_state("TIMEOUT", slurm, tmp_path, end, time="1")
+
+
+def test_a_job_whose_node_is_lost_fails_the_item_that_it_was_at(slurm, tmp_path):
+    lost: list[str] = []
+
+    def lose(_job: str, node: str) -> None:
+        lost.append(node)
+        slurm.ask("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=test")
+
+    try:
+        check_state("NODE_FAIL", slurm, tmp_path, lose)
+    finally:
+        for node in lost:
+            slurm.ask("scontrol", "update", f"NodeName={node}", "State=RESUME")
+
+
+def check_state(state: str, slurm: Any, folder: Path, end: Callable[[str, str], object], **directives: str) -> None:
+    """Check what comes of a map whose first item never ends if its job, on its node, is ended so."""
+
+    @as_task
+    def hang(x: int) -> {"y": int}:
+        (folder / f"begun-{x}").touch()
+        while not x:
+            signal.pause()
+        return {"y": x}
+
+    def interfere() -> None:
+        wait_for((folder / "begun-0").exists)
+        command = ["squeue", "--noheader", "--array", "--states=RUNNING", "--format=%i %N"]
+        end(*wait_for(lambda: slurm.ask(*command)).split())
+
+    thread = threading.Thread(target=interfere)
+    thread.start()
+    result = on_slurm(mapped(hang(), 2, chunk=2, on_error="collect", **directives), slurm.folder)
+    thread.join()
+    failure, other = result.outputs["y"]
+    assert other == 1
+    assert failure.type == "fairlead.adapters.errors.WorkerDied"
+    assert re.search(
+        rf"^map 'each', item 0: Slurm job [0-9_]+ ended as {state} on n[12]\. See its log", failure.message
+    )
 
 
 def test_a_cancelled_run_cancels_its_jobs(slurm, tmp_path):

@@ -587,7 +587,18 @@ def test_two_blocks_outside_that_give_one_name_are_an_error():
         givers = [Give(number=1), Give(number=2)]
         with Workflow(name="inner"):
             givers | First()
-    with pytest.raises(IOCheckerError, match="'x': it comes from"):
+    with pytest.raises(IOCheckerError, match="'x': it comes from 'give' and 'give-2'"):
+        run(workflow)
+
+
+def test_two_blocks_of_one_name_in_two_workflows_outside_are_told_apart():
+    with Workflow() as workflow:
+        far = Give(number=1)
+        with Workflow(name="middle"):
+            near = Give(number=2)
+            with Workflow(name="inner"):
+                [far, near] | First()
+    with pytest.raises(IOCheckerError, match="task 'first', input 'x': it comes from 'give' and 'middle/give'"):
         run(workflow)
 
 

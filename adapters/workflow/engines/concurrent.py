@@ -95,7 +95,8 @@ class _Steps:
         finally:
             self._is_stopped.set()
             for thread in self._running.values():
-                thread.join()
+                if thread.is_alive():  # one whose start was interrupted may not be, and then does nothing
+                    thread.join()
         return self._results
 
     def _start(self) -> None:
@@ -137,6 +138,8 @@ class _Steps:
         thread.start()
 
     def _in_thread(self, number: int, run: Run) -> None:
+        if self._is_stopped.is_set():
+            return
         _beside.set(True)
         try:
             outputs = self._step(number, run)

@@ -129,19 +129,56 @@ def written_inputs(who: str, inputs: Sequence[tuple[int, Mapping[str, Any]]], si
 
 
 def written_chunk(
-    who: str, inputs: Sequence[tuple[int, Mapping[str, Any]]], refuse: Callable[[int, NotPortable], None]
+    who: str,
+    inputs: Sequence[tuple[int, Mapping[str, Any]]],
+    refuse: Callable[[int, NotPortable], None],
+    *,
+    one_by_one: bool = False,
 ) -> tuple[list[int], list[bytes]]:
-    """Write what items are given, and return which they are; those that cannot be written are refused."""
-    try:
-        return [index for index, _ in inputs], [written_inputs(who, inputs)]
-    except NotPortable:
-        written: dict[int, bytes] = {}
-        for item in inputs:
-            try:
-                written[item[0]] = written_inputs(who, [item])
-            except NotPortable as error:
-                refuse(item[0], error)
-        return [*written], [*written.values()]
+    """Write what items are given, whole if that can be, and return which they are; what cannot be written is refused.
+
+    ``one_by_one`` is for a chunk that could not be read whole.
+    """
+    if not one_by_one:
+        with contextlib.suppress(NotPortable):
+            return [index for index, _ in inputs], [written_inputs(who, inputs)]
+    written: dict[int, bytes] = {}
+    for item in inputs:
+        try:
+            written[item[0]] = written_inputs(who, [item])
+        except NotPortable as error:
+            refuse(item[0], error)
+    return [*written], [*written.values()]
+
+
+def read_chunk(
+    indices: Sequence[int], parts: Sequence[bytes], refuse: Callable[[int, str], None]
+) -> list[tuple[int, dict[str, Any]]] | None:
+    """Read what `written_chunk` has returned; items that cannot be read are refused, with the reason.
+
+    None is returned for several items that were written whole and cannot be read: which of them it is, is not known.
+    """
+    items: list[tuple[int, dict[str, Any]]] = []
+    for index, part in zip(indices, parts, strict=len(indices) == len(parts)):
+        try:
+            items += loads(part)
+        except Exception as error:  # noqa: BLE001 (a value's own code may raise anything)
+            if len(parts) < len(indices):
+                return None
+            refuse(index, told(error))
+    return items
+
+
+def not_readable(where: str, what: str, why: str) -> NotPortable:
+    """Return the error for what was written and could not be read in the process that it was for."""
+    return NotPortable(
+        Problem(where, f"{what} cannot be read in another process: {why}", "values that can be unpickled", _REMEDY)
+    )
+
+
+def told(error: BaseException) -> str:
+    """Return an exception in one line."""
+    return f"{type(error).__name__}: {events.message_of(error)}".removesuffix(": ")
 
 
 def written_block(value: Any, root: Block, common: Mapping[str, Any]) -> bytes:
@@ -200,14 +237,14 @@ class RemoteTraceback(Exception):
 def written_error(error: BaseException) -> bytes:
     """Write an exception of any class; what of it cannot be sent is left out."""
     text = "".join(traceback.format_exception(error))
-    parts = [_written(each) for each in _with_causes(error)]
+    parts = [(_written(each), *_facts(each)) for each in _with_causes(error)]
     return dumps((text, parts))
 
 
 def read_error(data: bytes) -> BaseException:
     """Return an exception as it was written, with the traceback that it had there as its last cause."""
     text, parts = loads(data)
-    errors = [loads(part) for part in parts]
+    errors = [_read(*part) for part in parts]
     chain: BaseException = RemoteTraceback(text)
     for error in reversed(errors):
         error.__cause__ = chain
@@ -226,7 +263,7 @@ def _with_causes(error: BaseException) -> list[BaseException]:
 
 
 def _written(error: BaseException) -> bytes:
-    """Write one exception so that it can be read, which is tried here."""
+    """Write one exception so that it can be read, which is tried here; nothing if it cannot."""
     with contextlib.suppress(Exception):
         data = dumps(_Reduced(error.__reduce_ex__(4)))
         if _is_like(loads(data), error):
@@ -237,13 +274,19 @@ def _written(error: BaseException) -> bytes:
         data = dumps(_Reduced((restored, (type(error), args, state))))
         if _is_like(loads(data), error):
             return data
-    name = events.qualified_name(type(error))
-    told = AppRaised(
-        raised_by_app(name, events.message_of(error)),
-        exception=name,
-        traceback=events.format_traceback(error),
-    )
-    return dumps(told)
+    return b""
+
+
+def _facts(error: BaseException) -> tuple[str, str, str]:
+    """Return what is left of an exception that cannot be written, or not read: its class, message and traceback."""
+    return events.qualified_name(type(error)), events.message_of(error), events.format_traceback(error)
+
+
+def _read(data: bytes, name: str, message: str, trace: str) -> BaseException:
+    with contextlib.suppress(Exception):  # its class may not be found here
+        error: BaseException = loads(data)
+        return error
+    return AppRaised(raised_by_app(name, message), exception=name, traceback=trace)
 
 
 def _is_like(again: object, error: BaseException) -> bool:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from fairlead.adapters.errors import InputInvalid, NotPortable, Problem, RunFailed, WorkerDied
 from fairlead.adapters.workflow.engines import dask_job
 from fairlead.adapters.workflow.engines.concurrent import GRACE, TICK, Concurrent
-from fairlead.adapters.workflow.engines.crossing import written_inputs
+from fairlead.adapters.workflow.engines.crossing import read_error, written_inputs
 from fairlead.adapters.workflow.engines.tries import Tries, retries_of
 from fairlead.adapters.workflow.engines.work import (
     Kind,
@@ -253,11 +253,11 @@ class _Chunks:
                     heed(what[0], self._run)
                     self._tries.heed(what[0])
                 elif kind == "broken":
-                    read_answer(what[0])
+                    raise read_error(what[0])
                 elif kind == "died":
                     yield from self._died(*what)
                 else:
-                    yield what[0], read_answer(what[1])
+                    yield what[0], read_answer(what[1], self._who.format(index=what[0]))
 
     def _lost(self, indices: list[int], error: Any) -> Iterator[tuple[int, Exception]]:
         """Have the items of a chunk done one by one whose workers died; one that was alone has failed."""

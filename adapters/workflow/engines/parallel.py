@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fairlead.adapters.errors import Cancelled, InputInvalid, Problem, TimedOut
 from fairlead.adapters.workflow.engines.concurrent import GRACE, TICK, Concurrent
+from fairlead.adapters.workflow.engines.crossing import read_error
 from fairlead.adapters.workflow.engines.pool import Pool, Work
 from fairlead.adapters.workflow.engines.tries import Tries, retries_of
 from fairlead.adapters.workflow.engines.work import (
@@ -131,7 +132,7 @@ def answers(  # noqa: C901 (a case a message)
                 tries.heed(what[0])
             elif kind == "done":
                 left -= 1
-                yield what[0], read_answer(what[1])
+                yield what[0], read_answer(what[1], work.who.format(index=what[0]))
             elif kind == "died":
                 index, error = what
                 if not tries.again(index, error):
@@ -140,7 +141,7 @@ def answers(  # noqa: C901 (a case a message)
             elif kind == "error":
                 raise what[0]
             elif kind == "broken":
-                read_answer(what[0])
+                raise read_error(what[0])
         is_over = True
     except GeneratorExit:
         _let_end(pool, work, run)

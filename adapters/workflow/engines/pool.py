@@ -33,7 +33,7 @@ from typing import Any, Literal
 
 from fairlead.adapters.errors import RunFailed, WorkerDied
 from fairlead.adapters.isolation import process_tree
-from fairlead.adapters.workflow.engines.crossing import written_chunk
+from fairlead.adapters.workflow.engines.crossing import not_readable, written_chunk
 from fairlead.adapters.workflow.engines.last_will import LastWill
 from fairlead.adapters.workflow.limits import timed_out
 
@@ -88,6 +88,8 @@ class Work:
         self.last = max(names, default=0)
         """The last item that is still wanted."""
         self.workers: set[_Process] = set()
+        self.is_one_by_one = False
+        """Whether items are written one by one, since a chunk of them could not be read."""
         self.pace: float | None = None
         """Seconds for each item, lately."""
 
@@ -98,7 +100,12 @@ class Work:
         given = [(index, self.inputs[index]) for index in indices]
         if written := [each for _, each in given if isinstance(each, bytes)]:
             return indices, written
-        return written_chunk(self.who, given, lambda index, error: self.inbox.put(("died", index, error)))  # type: ignore[arg-type]
+        return written_chunk(
+            self.who,
+            given,  # type: ignore[arg-type]
+            lambda index, error: self.inbox.put(("died", index, error)),
+            one_by_one=self.is_one_by_one,
+        )
 
     def _size(self, workers: int) -> int:
         """Choose a chunk: single items until it is known how long one takes, and towards the end."""
@@ -267,9 +274,11 @@ class Pool:
 
     def close(self) -> None:
         """Kill all processes, and wait until they have ended."""
-        if self._thread is not None:
-            self._call(lambda: setattr(self, "_is_open", False))
+        self._is_open = False
+        if self._thread is not None and self._thread.is_alive():  # it may not be, if its start was interrupted
+            self._call(lambda: None)
             self._thread.join()
+        self._end()
         for each in (self._near, self._far):
             each.close()
         self._selector.close()
@@ -281,6 +290,8 @@ class Pool:
     # In the thread of the pool
 
     def _serve(self) -> None:
+        if not self._is_open:
+            return
         try:
             while self._is_open:
                 self._assign()
@@ -294,10 +305,15 @@ class Pool:
             for work in self._works:
                 work.inbox.put(("error", error))
         finally:
-            while self._processes:
-                self._remove(self._processes[-1])
-            if self._will is not None:
-                self._will.dismiss()
+            self._end()
+
+    def _end(self) -> None:
+        """Kill all processes."""
+        while self._processes:
+            self._remove(self._processes[-1])
+        if self._will is not None:
+            self._will.dismiss()
+            self._will = None
 
     def _obey(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -337,7 +353,7 @@ class Pool:
         if work.key not in process.bodies:
             process.bodies.add(work.key)
             process.send("body", work.key, work.body)
-        process.send("chunk", work.key, data, not work.is_brisk)
+        process.send("chunk", work.key, indices, data, not work.is_brisk)
 
     def _give_up(self, work: Work, error: Exception) -> None:
         work.pending.clear()
@@ -376,6 +392,14 @@ class Pool:
                 pass  # was left out
             process.limits.clear()
             work.inbox.put(("done", index, answer))
+        elif kind == "refused":
+            index, why = what
+            process.items.remove(index)
+            error = not_readable(work.who.format(index=index), "what it is given", why)
+            work.inbox.put(("died", index, error))
+        elif kind == "unread":
+            work.is_one_by_one = True
+            work.pending.extendleft(each for each in reversed(process.items) if each <= work.last)
         elif kind == "broken":
             work.pending.clear()
             work.inbox.put(("broken", what[0]))

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from fairlead.adapters.errors import InputInvalid, NotPortable, Problem, RunFailed, WorkerDied
 from fairlead.adapters.workflow.engines import slurm_job
 from fairlead.adapters.workflow.engines.concurrent import TICK, Concurrent
-from fairlead.adapters.workflow.engines.crossing import dumps, written_chunk
+from fairlead.adapters.workflow.engines.crossing import dumps, not_readable, read_error, written_chunk
 from fairlead.adapters.workflow.engines.last_will import LastWill
 from fairlead.adapters.workflow.engines.tries import Tries, retries_of
 from fairlead.adapters.workflow.engines.work import first_failure, heed, lost_item, read_answer, written_body
@@ -235,7 +235,9 @@ class _Array:
         self._last = len(items)
         self._tries = Tries(retries_of(mapping, run, path))
         self._refused: list[tuple[int, NotPortable]] = []
-        """Items that could not be written."""
+        """Items that could not be written, or not read."""
+        self._is_one_by_one = False
+        """Whether items are written one by one, since a chunk of them could not be read."""
         self._asked = self._answered = time.monotonic()
         self._is_warned = False
 
@@ -282,13 +284,12 @@ class _Array:
         from submitit.core.utils import FailedJobError, FailedSubmissionError
 
         first = len(self._chunks)
-        who = f"map '{self.mapping.name}', item {{index}}"
-        written = [self._written(who, indices) for indices in parts]
+        written = [self._written(indices) for indices in parts]
         written = [(indices, data) for indices, data in written if indices]
         if not written:
             return
         for number, (indices, data) in enumerate(written, first):
-            slurm_job.inputs_of(self.folder, number).write_bytes(dumps(data))
+            slurm_job.inputs_of(self.folder, number).write_bytes(dumps((indices, data)))
             self._chunks.append(
                 _Chunk(indices, slurm_job.Answers(slurm_job.answers_of(self.folder, number)), has_ended=True)
             )
@@ -317,12 +318,15 @@ class _Array:
             self._chunks[number].job = job.job_id
             self._chunks[number].has_ended = False
 
-    def _written(self, who: str, indices: Sequence[int]) -> tuple[list[int], list[bytes]]:
+    def _written(self, indices: Sequence[int]) -> tuple[list[int], list[bytes]]:
         given = [(index, self.rest[index]) for index in indices]
-        return written_chunk(who, given, lambda index, error: self._refused.append((index, error)))
+        who, one_by_one = self._who("{index}"), self._is_one_by_one
+        return written_chunk(
+            who, given, lambda index, error: self._refused.append((index, error)), one_by_one=one_by_one
+        )
 
     def _not_sent(self) -> Iterator[tuple[int, ItemFailed]]:
-        """Fail the items that could not be written."""
+        """Fail the items that could not be written, or not read."""
         refused, self._refused = self._refused, []
         for index, error in refused:
             yield index, lost_item(self.mapping, index, self.items[index], error, self.run, self.path)
@@ -335,8 +339,9 @@ class _Array:
         if due:
             self._submit([[index] for index in due])
 
-    def _read(self) -> Iterator[tuple[int, Outputs | ItemFailed]]:  # noqa: C901 (a case a message)
+    def _read(self) -> Iterator[tuple[int, Outputs | ItemFailed]]:  # noqa: C901, PLR0912 (a case a message)
         """Go through what jobs have said since."""
+        again: list[list[int]] = []
         for chunk in self._chunks:
             if chunk.has_ended:
                 continue
@@ -353,15 +358,33 @@ class _Array:
                     elif chunk.limits:
                         chunk.limits.pop()
                 elif kind == "broken":
-                    read_answer(what[0])
+                    raise read_error(what[0])
                 elif kind == "end":
                     chunk.has_ended = True
+                elif kind == "unread":
+                    self._is_one_by_one = True
+                    again.append([index for index in chunk.indices if index <= self._last])
+                elif kind == "refused":
+                    index, why = what
+                    chunk.indices.remove(index)
+                    self._refused.append((index, not_readable(self._who(index), "what it is given", why)))
                 elif kind == "done":
                     index, answer = what
                     chunk.at = None
                     chunk.limits.clear()
                     chunk.indices.remove(index)
-                    yield index, read_answer(answer)
+                    yield index, self._read_answer(index, answer)
+        if again:
+            self._submit(again)
+
+    def _read_answer(self, index: int, answer: bytes) -> Outputs | ItemFailed:
+        found = read_answer(answer, self._who(index))
+        if isinstance(found, Exception):
+            return lost_item(self.mapping, index, self.items[index], found, self.run, self.path)
+        return found
+
+    def _who(self, index: int | str) -> str:
+        return f"map '{self.mapping.name}', item {index}"
 
     def _dead(self) -> Iterator[tuple[int, ItemFailed]]:
         """Look for jobs that are over without having said so, and fail the items that they were at."""
@@ -417,7 +440,7 @@ class _Array:
         log = self.folder / "jobs" / f"{chunk.job}_0_log.err"
         where = f" on {node}" if node else ""
         error = WorkerDied(
-            f"map '{self.mapping.name}', item {index}: Slurm job {chunk.job} ended as {state}{where}.",
+            f"{self._who(index)}: Slurm job {chunk.job} ended as {state}{where}.",
             remedy="See its log, and what the job may use (time, mem).",
         )
         error.log = str(log)

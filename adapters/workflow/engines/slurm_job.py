@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from fairlead.adapters.workflow import limits
-from fairlead.adapters.workflow.engines.crossing import dumps, loads, written_error
+from fairlead.adapters.workflow.engines.crossing import loads, read_chunk, written_error
 from fairlead.adapters.workflow.engines.work import Note, Opened, forward
 
 BODY = "body"
@@ -61,13 +61,15 @@ class _Job:
         forward(self._tell)
         try:
             opened = Opened((self._folder / BODY).read_bytes(), self._tell)
-            parts: list[bytes] = loads(inputs_of(self._folder, self._number).read_bytes())
-            items = [item for part in parts for item in loads(part)]
+            indices, parts = loads(inputs_of(self._folder, self._number).read_bytes())
+            items = read_chunk(indices, parts, lambda index, why: self._send("refused", index, why))
+            if items is None:
+                self._send("unread")
         except BaseException as error:  # noqa: BLE001 (it is raised where the run is)
             error.add_note("In a Slurm job, before its first item.")
-            self._send("broken", dumps(("raised", written_error(error))))
+            self._send("broken", written_error(error))
             return
-        for index, inputs in items:
+        for index, inputs in items or ():
             if index > self._last():
                 continue
             self._send("at", index)

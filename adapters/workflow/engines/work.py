@@ -27,8 +27,10 @@ from fairlead.adapters.workflow.engines.crossing import (
     dumps,
     dumps_here,
     loads,
+    not_readable,
     read_error,
     reason,
+    told,
     written_block,
     written_error,
     written_inputs,
@@ -104,7 +106,8 @@ def written_body(
     _identify(block)
     body = Body(kind, block, path, common, _settings(run))
     path_of_modules = [entry for entry in sys.path if entry] + ["" for entry in sys.path if not entry]
-    return dumps((path_of_modules, dumps(run.worker_setup), written_block(body, block, common))), rest
+    who = f"{block.kind} '{block.name}'"
+    return dumps((path_of_modules, dumps(run.worker_setup), who, written_block(body, block, common))), rest
 
 
 def _identify(block: Block) -> None:
@@ -174,7 +177,7 @@ class Opened:
 
     def __init__(self, data: bytes, tell: Tell) -> None:
         """Read what `written_body` returned, and make this process ready for it; ``tell`` is told what happens."""
-        path, setup, body = loads(data)
+        path, setup, who, body = loads(data)
         known = set(sys.path)
         sys.path += [entry for entry in path if entry not in known]
         importlib.invalidate_caches()
@@ -183,7 +186,10 @@ class Opened:
             prepare: Callable[[], None] | None = loads(setup)
             if prepare is not None:
                 prepare()
-        self.body: Body = loads(body)
+        try:
+            self.body: Body = loads(body)
+        except Exception as error:
+            raise not_readable(who, "it, or what all its items are given,", told(error)) from error
         settings = self.body.settings
         logging.disable(settings.disabled)
         for name, level in settings.levels.items():
@@ -224,7 +230,7 @@ class Opened:
         finally:
             if run.failures:
                 self.tell(("failures", list(run.failures)))
-        return self._written(index, given, result)
+        return self._written(index, result)
 
     def _result(self, index: int, given: Mapping[str, Any]) -> Outputs | ItemFailed:
         block, run, path = self.body.block, self.run, self.body.path
@@ -242,7 +248,7 @@ class Opened:
 
         return limited(block, given, run, path, compute)
 
-    def _written(self, index: int, given: Mapping[str, Any], result: Outputs | ItemFailed) -> bytes:
+    def _written(self, index: int, result: Outputs | ItemFailed) -> bytes:
         if isinstance(result, ItemFailed):
             return dumps(("failed", written_error(result.error), result.failure))
         try:
@@ -250,11 +256,7 @@ class Opened:
         except Exception:  # noqa: BLE001 (which value it is, and why, is found out here)
             block = self.body.block
             where = f"map '{block.name}', item {index}" if self.body.kind == "item" else f"{block.kind} '{block.name}'"
-            error = _not_portable(where, result)
-            if not isinstance(block, MapWorkflow) or self.body.kind != "item":
-                return dumps(("raised", written_error(error)))
-            failed = item_failed(block, index, given, error)
-            return dumps(("failed", written_error(failed.error), failed.failure))
+            return dumps(("lost", written_error(_not_portable(where, result))))
 
 
 def _not_portable(where: str, outputs: Outputs) -> Exception:
@@ -371,13 +373,22 @@ def lost_block(block: Block, inputs: Mapping[str, Any], error: Exception, run: R
     return error
 
 
-def read_answer(data: bytes) -> Outputs | ItemFailed:
-    """Return the outputs of an item or block, or what stands for an item that failed; raises what ended it else."""
-    kind, *what = loads(data)
+def read_answer(data: bytes, who: str) -> Outputs | ItemFailed | Exception:
+    """Return the outputs of an item or block, or what stands for an item that failed; raises what ended it else.
+
+    For outputs that could not be written, or not be read, the exception that says so is returned.
+    """
+    try:
+        kind, *what = loads(data)
+    except Exception as why:  # noqa: BLE001 (a value's own code may raise anything)
+        return not_readable(who, "what it returned", told(why))
     if kind == "outputs":
         outputs: Outputs = what[0]
         return outputs
     error = read_error(what[0])
+    if kind == "lost":
+        assert isinstance(error, Exception)
+        return error
     if kind == "raised":
         raise error
     failure: failures.Failure = what[1]

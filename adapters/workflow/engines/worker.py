@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from fairlead.adapters.workflow import limits
-from fairlead.adapters.workflow.engines.crossing import dumps, loads, written_error
+from fairlead.adapters.workflow.engines.crossing import read_chunk, written_error
 from fairlead.adapters.workflow.engines.work import Note, Opened, forward
 
 START = """import json, sys
@@ -77,18 +77,20 @@ class _Worker:
             elif kind == "chunk":
                 self._do(*what)
 
-    def _do(self, key: int, parts: list[bytes], is_eager: bool) -> None:  # noqa: FBT001 (a message's fields)
+    def _do(self, key: int, indices: list[int], parts: list[bytes], is_eager: bool) -> None:  # noqa: FBT001 (a message's fields)
         self._is_eager, self._last = is_eager, sys.maxsize
         try:
             opened = self._opened.get(key)
             if opened is None:
                 opened = self._opened[key] = Opened(self._bodies[key], self._tell)
-            items = [item for part in parts for item in loads(part)]
+            items = read_chunk(indices, parts, lambda index, why: self._send("refused", index, why))
+            if items is None:
+                self._send("unread")
         except BaseException as error:  # noqa: BLE001 (it is raised where the run is)
             error.add_note("In a worker process, before its first item.")
-            self._send("broken", dumps(("raised", written_error(error))))
+            self._send("broken", written_error(error))
             return
-        for index, inputs in items:
+        for index, inputs in items or ():
             while self._poll.poll(0):
                 kind, last = pickle.loads(self._connection.recv_bytes())  # noqa: S301 (our own process)
                 self._last = last if kind == "until" else self._last

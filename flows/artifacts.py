@@ -105,8 +105,9 @@ class ProgressBar:
         if self._thread is None:
             # The copy tells Prefect in the other thread, too, which task run this is.
             work = contextvars.copy_context().run
-            self._thread = threading.Thread(target=work, args=(self._follow,), name="progress bar", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=work, args=(self._follow,), name="progress bar", daemon=True)
+            thread.start()
+            self._thread = thread  # not before: an interrupt meanwhile would have `close` join what never began
         self._last = (fraction, text)
         self._news.put(self._last)
 

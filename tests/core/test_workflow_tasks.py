@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fairlead.adapters.errors import InputInvalid
 from fairlead.adapters.workflow import Parameter, Skipped, Target, Task, Workflow, as_task, exit_pipeline, run
 from fairlead.adapters.workflow.exceptions import (
     ContextArgumentException,
@@ -135,7 +136,7 @@ def test_a_parameter_cannot_be_bound():
 def test_a_section_of_parameters_is_a_mapping():
     with Workflow() as workflow:
         ComputeWith(transformed_data=2)
-    with pytest.raises(IOCheckerError, match=r"parameters\.compute_with: 3 is no mapping"):
+    with pytest.raises(InputInvalid, match=r"parameters\.compute_with: 3 is no mapping"):
         run(workflow, parameters={"compute_with": 3})  # type: ignore[dict-item]
 
 

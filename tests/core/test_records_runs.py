@@ -549,7 +549,7 @@ def test_recording_costs_as_much_for_each_of_many_tasks_as_for_each_of_few(sqlit
         return (time.process_time() - start) / length
 
     costs = {length: min(cost(length) for _ in range(3)) for length in (500, 4000)}
-    assert costs[4000] < 2 * costs[500]
+    assert costs[4000] < 4 * costs[500], "what grows with the number of tasks would be eight times as much"
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from prefect import get_client
 from workflows import WORKFLOWS
 from workflows_in_terminal import entries
 
@@ -34,5 +35,7 @@ def result_of(job):
 
 if __name__ == "__main__":
     jobs = json.loads(Path(sys.argv[1]).read_text())
+    with get_client(sync_client=True) as client:
+        client.hello()  # starts the server: of threads that begin at once, each would start one
     with ThreadPoolExecutor(4) as pool:  # a flow takes a second to end
         Path(sys.argv[2]).write_text(json.dumps(list(pool.map(result_of, jobs))))

@@ -428,6 +428,33 @@ def test_a_body_is_sent_once_and_not_with_each_item(tmp_path):
     assert (tmp_path / "written").read_text() == "once\n"
 
 
+ABSTRACT = """
+import threading
+from collections.abc import Sized
+from fairlead.adapters.workflow import MapWorkflow, Task, Workflow, run
+
+class Cubic(Task, Sized):
+    def run(self, x: int) -> {"y": int}:
+        return {"y": x**3}
+
+    def __len__(self):
+        return 1
+
+with Workflow() as workflow:
+    MapWorkflow(Cubic(), map_on={"xs": "x"})
+if __name__ == "__main__":
+    threading.Thread(target=threading.Event().wait, daemon=True).start()  # as an orchestrator has: so none is forked
+    print(run(workflow, {"xs": [1, 2, 3]}, backend="parallel", options={"workers": 2}).outputs)
+"""
+
+
+def test_a_task_with_an_abstract_base_is_sent(tmp_path):
+    program = tmp_path / "abstract.py"  # since pytest looks for modules in its own way
+    program.write_text(ABSTRACT)
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.stdout, done.stderr) == ("{'y': [1, 8, 27]}\n", "")
+
+
 def test_what_is_round_a_map_is_not_sent():
     @as_task
     def give(lock: object) -> {"xs": list}:

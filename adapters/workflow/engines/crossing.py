@@ -82,8 +82,9 @@ def _is_importable(name: str) -> bool:
             return False
         path = getattr(sys.modules.get(".".join(parts[:end])), "__path__", None)
     file = getattr(sys.modules[name], "__file__", None)
-    origin = getattr(spec, "origin", None)
-    return file is None or origin is None or Path(file).resolve() == Path(origin).resolve()
+    if file is None or spec is None or not spec.has_location:  # none is that of a frozen module, such as abc
+        return True
+    return Path(file).resolve() == Path(spec.origin or "").resolve()
 
 
 def _spec(name: str, path: Sequence[str] | None) -> Any:

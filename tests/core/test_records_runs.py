@@ -548,8 +548,8 @@ def test_recording_costs_as_much_for_each_of_many_tasks_as_for_each_of_few(sqlit
         recorded(sqlite, workflow)
         return (time.process_time() - start) / length
 
-    costs = {length: min(cost(length) for _ in range(3)) for length in (500, 4000)}
-    assert costs[4000] < 4 * costs[500], "what grows with the number of tasks would be eight times as much"
+    growth = min(cost(4000) / cost(500) for _ in range(5))  # side by side, since the machine may be busy with more
+    assert growth < 2, "what grows with the number of tasks would be eight times as much"
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ HOSTS = {
 
 def run_driver(host, kind, jobs, home):
     """Give jobs to the driver ``<kind>_<host>.py``, with a folder of its own as home; return its results in order."""
+    assert HOSTS[host].exists(), f"{HOSTS[host].relative_to(ROOT)} is not there; make setup makes it"
     home.mkdir(exist_ok=True)
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PREFECT", "FAIRLEAD"))

@@ -18,19 +18,13 @@ from .units import ROOT
 ENVIRONMENTS = (".venv-airflow", ".venv-prefect")
 
 
-@pytest.fixture(autouse=True)
-def environments():
-    for name in ENVIRONMENTS:
-        if not (ROOT / name / "bin" / "python").exists():
-            pytest.skip(f"{name} is not there; make setup makes it")
-
-
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
     """The demo as somebody has it who has just cloned the project and set it up; with a home that is empty."""
     folder = tmp_path_factory.mktemp("clone") / "clone"
     shutil.copytree(ROOT / "dags", folder / "dags", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ENVIRONMENTS:
+        assert (ROOT / name).exists(), f"{name} is not there; make setup makes it"
         (folder / name).symlink_to(ROOT / name)
     (folder / "home").mkdir()
     return folder

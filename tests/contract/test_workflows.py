@@ -37,7 +37,7 @@ BY_MAPS = (
     "limit_of_an_item_passed",
 )
 """What is also run with a task for each map: what maps do else in tasks of their own, they do there by themselves."""
-DRIVERS = {host: host for host in HOSTS if HOSTS[host].exists()} | {"parallel": "terminal"}
+DRIVERS = {host: host for host in HOSTS} | {"parallel": "terminal"}
 """The driver of each host; the engine parallel is held to the same as a host."""
 IN_PROCESS = ("terminal", "parallel")
 """Those that cut nothing."""

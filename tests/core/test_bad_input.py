@@ -44,7 +44,9 @@ HOLD = """
         note = os.environ["NOTES"] + "/grandchild"
         script = f"{traps}echo $$ >{note}; while :; do sleep 1; done"
         subprocess.Popen(["/bin/sh", "-c", script], **options)
+        limit = time.monotonic() + 30
         while not (os.path.exists(note) and os.path.getsize(note)):
+            assert time.monotonic() < limit, "the shell wrote no note"
             time.sleep(0.001)
 """
 

@@ -359,14 +359,15 @@ def test_how_blocks_are_joined_counts(cached):
     assert cached(chain(double, Add), {"x": 1})[0] == {"x": 3}
 
 
-def test_a_hook_of_a_workflow_and_its_attributes_count(cached):
+@pytest.mark.parametrize("attribute", ["times", "limit"], ids=["of its own", "called like one of a loop"])
+def test_a_hook_of_a_workflow_and_its_attributes_count(cached, attribute):
     class Times(Workflow):
         def __init__(self, times: int, **options: Any) -> None:
-            self.times = times
+            setattr(self, attribute, times)
             super().__init__(**options)
 
         def run(self, **inputs):
-            return {name: value * self.times for name, value in super().run(**inputs).items()}
+            return {name: value * getattr(self, attribute) for name, value in super().run(**inputs).items()}
 
     def times(number: int) -> Callable[[], None]:
         def make() -> None:
@@ -391,26 +392,6 @@ def test_an_attribute_that_is_called_like_one_of_another_kind_of_block_counts(ca
 
     assert cached(lambda: Power(2, cache=True), {"x": 3})[0] == {"y": 9}
     assert cached(lambda: Power(3, cache=True), {"x": 3})[0] == {"y": 27}
-
-
-def test_an_attribute_of_a_hooked_workflow_that_is_called_like_one_of_a_loop_counts(cached):
-    class Times(Workflow):
-        def __init__(self, limit: int, **options: Any) -> None:
-            self.limit = limit
-            super().__init__(**options)
-
-        def run(self, **inputs):
-            return {name: value * self.limit for name, value in super().run(**inputs).items()}
-
-    def times(number: int) -> Callable[[], None]:
-        def make() -> None:
-            with Times(number, cache=True):
-                Tenfold()
-
-        return make
-
-    assert cached(times(1), {"x": 1})[0] == {"y": 10}
-    assert cached(times(2), {"x": 1})[0] == {"y": 20}
 
 
 @as_task

@@ -141,7 +141,8 @@ class Block:
 
     def compute(self, inputs: Mapping[str, Any], run: Run, path: str) -> dict[str, Any]:
         """Do the work once, with checked inputs, and return the outputs by name."""
-        raise NotImplementedError(f"{type(self).__name__} says nothing of how it is run")  # every kind of block does
+        # Abstract; ABC would say so with a metaclass, which could not be joined with one of a user's.
+        raise NotImplementedError(f"{type(self).__name__} says nothing of how it is run")
 
     # Joining
 

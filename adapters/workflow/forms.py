@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args, get_origin
 
-from fairlead.adapters.errors import InputInvalid, Problem
+from fairlead.adapters.errors import InputInvalid
+from fairlead.adapters.workflow.arguments import parameter_problems
 from fairlead.adapters.workflow.checks import fits_value
-from fairlead.adapters.workflow.failures import short
 from fairlead.adapters.workflow.task import Task
 from fairlead.adapters.workflow.types import NO_DEFAULT
 from fairlead.adapters.workflow.workflow import Workflow
@@ -75,19 +75,10 @@ def merged_parameters(*sources: Parameters | None) -> dict[str, dict[str, Any]]:
     """
     merged: dict[str, dict[str, Any]] = {}
     for source in sources:
-        named = {} if source is None else source
-        sections = {"parameters": named}
-        if isinstance(named, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] (people fill in forms)
-            sections |= {f"parameters.{task}": section for task, section in named.items()}
-        problems = [
-            Problem(where, f"{short(value)} is no mapping", "values by name", "Write {'task': {'parameter': value}}.")
-            for where, value in sections.items()
-            if not isinstance(value, Mapping)  # pyright: ignore[reportUnnecessaryIsInstance]
-        ]
-        if problems:
+        if problems := parameter_problems("parameters", source):
             raise InputInvalid(problems)
-        for task, section in named.items():
-            merged.setdefault(task, {}).update(section)
+        for task, section in (source or {}).items():
+            merged.setdefault(task, {}).update(section or {})  # people leave sections empty, also in forms
     return merged
 
 

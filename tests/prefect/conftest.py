@@ -47,6 +47,22 @@ def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fix
 
 
 @pytest.fixture
+def shown(server: str) -> Callable[[str], list[Any]]:
+    """Tell the artifacts with a key, oldest first."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+    from prefect.client.schemas.sorting import ArtifactSort
+
+    def with_key(key: str) -> list[Any]:
+        # Asked for by key: the server gives no more than 200 at a time, in the order of their random ids.
+        wanted = ArtifactFilter(key=ArtifactFilterKey(any_=[key]))
+        with get_client(sync_client=True) as client:
+            return client.read_artifacts(artifact_filter=wanted, sort=ArtifactSort.CREATED_DESC)[::-1]
+
+    return with_key
+
+
+@pytest.fixture
 def write_app(tmp_path: Path) -> Callable[..., Path]:
     """Write an app: the body of its ``run``, and what its twine declares besides or instead of `STRANDS`."""
 

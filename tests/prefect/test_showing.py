@@ -43,12 +43,6 @@ def lines(caplog):
     ]
 
 
-def shown(key):
-    """The artifacts with a key, oldest first."""
-    found = [each for each in get_client(sync_client=True).read_artifacts() if each.key == key]
-    return sorted(found, key=lambda artifact: artifact.created)
-
-
 def test_the_log_keeps_levels_and_names(write_app, caplog):
     twine_task(write_app(TALKING))({})
     said = lines(caplog)
@@ -98,7 +92,7 @@ def test_the_traceback_of_the_app_is_in_the_log(write_app, caplog):
     assert "fairlead/adapters" not in message
 
 
-def test_progress_becomes_a_bar_that_ends_where_the_run_does(write_app):
+def test_progress_becomes_a_bar_that_ends_where_the_run_does(write_app, shown):
     app = write_app(
         """
         for done in range(10):
@@ -113,7 +107,7 @@ def test_progress_becomes_a_bar_that_ends_where_the_run_does(write_app):
     assert bar.task_run_id == state.state_details.task_run_id
 
 
-def test_the_bar_of_a_failed_run_stays_where_it_was(write_app):
+def test_the_bar_of_a_failed_run_stays_where_it_was(write_app, shown):
     app = write_app("analysis.send_monitor_message({'progress': 0.3}); raise ValueError", name="failing")
     twine_task(app)({}, return_state=True)
     (bar,) = shown("failing-progress")
@@ -150,7 +144,7 @@ def test_a_server_that_is_away_is_told_of_once(write_app, monkeypatch, caplog):
     assert warnings == ["[fairlead] The progress bar could not be moved (ConnectionError: no server)."]
 
 
-def test_a_report_and_a_table_of_the_values_are_written(write_app, tmp_path):
+def test_a_report_and_a_table_of_the_values_are_written(write_app, tmp_path, shown):
     app = write_app(
         f"""
         analysis.output_values = {{
@@ -207,7 +201,7 @@ def test_a_report_and_a_table_of_the_values_are_written(write_app, tmp_path):
 
 
 @pytest.mark.parametrize("persist", [None, False], ids=["by Prefect", "by perform"])
-def test_what_was_found_is_shown_too(doubling, caplog, persist):
+def test_what_was_found_is_shown_too(doubling, caplog, persist, shown):
     task = twine_task(doubling, persist_result=persist)
     _, fingerprint = task({"n": 1}), task({"n": 1})["fingerprint"]
     assert lines(caplog)[-1] == ("INFO", f"[fairlead] doubling: found in the cache, fingerprint {fingerprint[:12]}")
@@ -218,7 +212,7 @@ def test_what_was_found_is_shown_too(doubling, caplog, persist):
     assert shown("doubling-values")[-2].data == shown("doubling-values")[-1].data
 
 
-def test_a_table_that_is_too_long_says_so(monkeypatch, write_app):
+def test_a_table_that_is_too_long_says_so(monkeypatch, write_app, shown):
     monkeypatch.setattr(artifacts, "_MOST_ROWS", 3)
     twine_task(write_app("analysis.output_values = {'n': list(range(10))}", name="long"))({})
     (table,) = shown("long-values")

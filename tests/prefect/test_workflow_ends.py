@@ -29,10 +29,6 @@ def task_runs(state):
     return {each.name: each for each in found}
 
 
-def artifacts(key):
-    return [each for each in get_client(sync_client=True).read_artifacts() if each.key == key]
-
-
 class Counted:
     """Counts calls by what they are given."""
 
@@ -152,11 +148,11 @@ def test_an_item_that_failed_and_is_collected_shows_as_such():
     assert "ValueError: 1 is broken" in runs["each [1] 1"].state.message
 
 
-def test_a_table_lists_the_items_that_failed():
+def test_a_table_lists_the_items_that_failed(shown):
     with MapWorkflow(name="listed", on_error="collect") as listed:
         broken()
     workflow_flow(listed)(n=[0, 1, 2])
-    (table,) = artifacts("listed-failures")
+    (table,) = shown("listed-failures")
     (row,) = json.loads(table.data)
     assert row["item"] == 1
     assert row["inputs"] == '{"n": 1}'
@@ -214,7 +210,7 @@ def test_a_retry_of_the_flow_run_does_only_the_items_that_are_missing():
 # Units
 
 
-def test_a_twine_app_in_a_workflow_shows_as_one_anywhere(doubling, runs):
+def test_a_twine_app_in_a_workflow_shows_as_one_anywhere(doubling, runs, shown):
     @as_task
     def values(n: int) -> {"input_values": dict}:
         return {"input_values": {"n": n}}
@@ -227,7 +223,7 @@ def test_a_twine_app_in_a_workflow_shows_as_one_anywhere(doubling, runs):
     assert flow(n=4)["output_values"] == {"twice": 8}
     assert flow(n=4)["output_values"] == {"twice": 8}
     assert runs() == 1
-    assert artifacts("doubling")
+    assert shown("doubling")
 
 
 # Time limits

@@ -150,7 +150,7 @@ class WorkflowHost(TerminalHost):
         from rich.table import Table
         from rich.text import Text
 
-        rows = [row for path, row in list(self._rows.items()) if path or row.kind != "workflow"]
+        rows = [row for path, row in self._rows.copy().items() if path or row.kind != "workflow"]
         table = Table.grid(padding=(0, 1))
         now = time.time()
         for row in rows[-_MOST_ROWS:]:

@@ -43,7 +43,7 @@ class PlainModules:
     def close(self) -> None:
         """Forget what was imported from the folders, and put back what was hidden by it."""
         try:
-            for name, module in [*sys.modules.items()]:
+            for name, module in sys.modules.copy().items():  # at once: others import meanwhile
                 # Another load of these folders, in another thread, has marked names.
                 if name not in self._before and MARK not in name and self._is_own(module):
                     sys.modules.pop(name, None)
@@ -57,7 +57,7 @@ class PlainModules:
     def _namesakes(self) -> Iterator[str]:
         """Go through the imported modules that would be taken for the app's, though they are from elsewhere."""
         own = {name for root in self._roots for name in _importable(root)} - sys.stdlib_module_names
-        for name, module in [*sys.modules.items()]:
+        for name, module in sys.modules.copy().items():  # at once: others import meanwhile
             top = name.partition(".")[0]
             if top in own and not self._is_own(sys.modules.get(top, module)):
                 yield name

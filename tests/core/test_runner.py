@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
+import itertools
 import json
 import logging
 import os
@@ -356,6 +358,25 @@ def test_many_runs_at_once_neither_mix_nor_lose_modules(folder):
     with ThreadPoolExecutor(6) as pool:
         assert all(pool.map(run, range(60)))
     assert not {"app", "state"} & {*sys.modules}
+
+
+def test_what_others_import_meanwhile_disturbs_no_run(folder, monkeypatch):
+    numbers = itertools.count()
+
+    def others(_phase, _info):
+        """Import something at a time when another thread may be in the middle of anything."""
+        monkeypatch.setitem(sys.modules, f"of_another_thread_{next(numbers)}", ModuleType("of_another_thread"))
+
+    path = folder(app="def run(analysis): pass")
+    before = gc.get_threshold()
+    gc.callbacks.append(others)
+    gc.set_threshold(1)
+    try:
+        Runner(str(path), str(path / "twine.json")).run()
+    finally:
+        gc.set_threshold(*before)
+        gc.callbacks.remove(others)
+    assert next(numbers)
 
 
 def test_a_handler_of_a_run_that_has_ended_hears_no_other(folder):

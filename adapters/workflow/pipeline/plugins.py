@@ -124,7 +124,7 @@ def _mark(package: str, name: str) -> None:
     """Tell the tasks of a plugin which it is."""
     from fairlead.adapters.workflow.task import Task
 
-    for full, module in list(sys.modules.items()):
+    for full, module in sys.modules.copy().items():
         if f"{full}.".startswith(f"{package}."):
             for each in list(vars(module).values()):
                 if isinstance(each, type) and issubclass(each, Task) and each.__module__ == full:
